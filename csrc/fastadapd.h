@@ -1,0 +1,177 @@
+/* fastadapd: compiled loops for decentralized constrained convex optimization.
+ *
+ * The library allocates nothing, prints nothing and keeps no global state: every array comes from the caller.
+ * All matrices are row-major. "(not modified)" arrays are inputs, "(updated)" arrays are state, "(output)" arrays
+ * are written without being read. Sizes: N agents, n coordinates, R consensus rows, M constraint rows in all.
+ *
+ * Functions return FA_OK or a negative enum fa_status; fa_strerror() puts a status into words. Arguments are
+ * trusted: the caller checks shapes, ranges and finiteness once.
+ */
+#ifndef FASTADAPD_H
+#define FASTADAPD_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* build.py hands the text between the two marks to CFFI: plain C declarations only. */
+/* cffi: begin */
+
+enum fa_status {
+    FA_OK = 0,
+    FA_NOT_FINITE = -1,   /* an iterate overflowed or became NaN; the state holds the activation it happened in */
+    FA_BAD_AGENT = -2     /* an agent index was outside [0, N); nothing was done from that activation on */
+};
+
+/* Smooth convex costs. Data of one block, in this order, at `data + objective_data[block]`: */
+enum fa_objective {
+    FA_LINEAR = 0,        /* q[n]:              q'x                */
+    FA_QUADRATIC = 1,     /* q[n], P[n*n]:      x'Px/2 + q'x       */
+    FA_LEAST_SQUARES = 2  /* b[m], A[m*n]:      |Ax - b|^2 / 2     */
+};
+
+/* Constraints g(x) <= 0 or g(x) = 0. Data of one block, in this order, at `data + constraint_data[block]`: */
+enum fa_constraint {
+    FA_ELLIPSOID = 0,             /* level, curvature, c[n], P[n*n]:  (x-c)'P(x-c) - level <= 0;  curvature >= |2P|  */
+    FA_QUADRATIC_INEQUALITY = 1,  /* r, curvature, q[n], P[n*n]:      x'Px/2 + q'x - r <= 0;      curvature >= |P|   */
+    FA_AFFINE_INEQUALITY = 2,     /* norm2, h[m], G[m*n]:             Gx - h <= 0;                norm2 >= |G|^2     */
+    FA_AFFINE_EQUALITY = 3        /* norm2, b[m], A[m*n]:             Ax - b = 0;                 norm2 >= |A|^2     */
+};
+
+/* Simple convex terms, used through their proximal maps. Data at `data + regularizer_data[agent]`: */
+enum fa_regularizer {
+    FA_ZERO = 0,
+    FA_L1 = 1,            /* w[n]:              sum_j w_j |x_j|    */
+    FA_BOX = 2,           /* lower[n], upper[n]                    */
+    FA_NONNEGATIVE = 3,
+    FA_L2_BALL = 4        /* radius, c[n]:      |x - c| <= radius  */
+};
+
+enum fa_momentum {
+    FA_MOMENTUM_GLOBAL = 0,
+    FA_MOMENTUM_LOCAL = 1
+};
+
+/* Columns of fa_measure's output, one row per agent. */
+enum fa_measure_column {
+    FA_VALUE = 0,         /* f_i(x_i) + rho_i(x_i), an indicator counting 0                                        */
+    FA_VIOLATION = 1,     /* max of the distance of g_i(x_i) to -K_i and that of x_i to the domain of rho_i        */
+    FA_DISTANCE = 2,      /* the same in units of x: each row's violation over the norm of its row of the Jacobian */
+    FA_COMPLEMENTARITY = 3, /* sum over rows of |theta_r g_r(x_i)|                                                */
+    FA_STATIONARITY = 4,  /* |x_i - prox_{t rho_i}(x_i - t v)| / t with v = grad f_i + J_i' theta_i + force_i      */
+    FA_GRADIENT = 5,      /* |grad f_i(x_i)|                                                                      */
+    FA_REACTION = 6,      /* |J_i(x_i)' theta_i|                                                                  */
+    FA_FORCE = 7,         /* |force_i|                                                                            */
+    FA_MEASURES = 8       /* number of columns                                                                    */
+};
+
+/* Everything the agents know, packed agent after agent. */
+typedef struct {
+    int64_t n_agents;                  /* N */
+    int64_t dim;                       /* n */
+    int64_t max_blocks;                /* most constraint blocks of any agent */
+    const int64_t *objective_ptr;      /* [N+1] blocks of agent i: objective_ptr[i] .. objective_ptr[i+1]-1 (not modified) */
+    const int32_t *objective_kind;     /* [blocks] enum fa_objective (not modified) */
+    const int32_t *objective_rows;     /* [blocks] m (not modified) */
+    const int64_t *objective_data;     /* [blocks] offset into data (not modified) */
+    const int64_t *constraint_ptr;     /* [N+1] as objective_ptr (not modified) */
+    const int32_t *constraint_kind;    /* [blocks] enum fa_constraint (not modified) */
+    const int32_t *constraint_rows;    /* [blocks] m, 1 for a quadratic (not modified) */
+    const int64_t *constraint_data;    /* [blocks] offset into data (not modified) */
+    const int64_t *constraint_first;   /* [blocks] first row in theta (not modified) */
+    const int32_t *regularizer_kind;   /* [N] enum fa_regularizer (not modified) */
+    const int64_t *regularizer_data;   /* [N] offset into data (not modified) */
+    const double *lipschitz;           /* [N] Lipschitz constant of grad f_i (not modified) */
+    const double *data;                /* (not modified) */
+} fa_problem;
+
+/* The consensus matrix B (R x N) by rows and by columns, and who updates which row. */
+typedef struct {
+    int64_t n_rows;                    /* R */
+    const int64_t *owned_ptr;          /* [N+1] (not modified) */
+    const int32_t *owned_row;          /* [owned_ptr[N]] rows that agent i updates (not modified) */
+    const int64_t *row_ptr;            /* [R+1] (not modified) */
+    const int32_t *row_agent;          /* [nnz] (not modified) */
+    const double *row_value;           /* [nnz] (not modified) */
+    const int64_t *column_ptr;         /* [N+1] (not modified) */
+    const int32_t *column_row;         /* [nnz] (not modified) */
+    const double *column_value;        /* [nnz] (not modified) */
+} fa_network;
+
+typedef struct {
+    int32_t momentum;                  /* enum fa_momentum */
+    int32_t adaptive;                  /* 0: tau, sigma, gamma as given; 1: from the local curvature */
+    double weight;                     /* w (adaptive) */
+    double kappa;                      /* kappa (adaptive) */
+    const double *tau;                 /* [N] primal steps (fixed; not modified) */
+    const double *sigma;               /* [N] dual steps (fixed; not modified) */
+    const double *gamma;               /* [R] consensus steps; adaptive: consensus steps per unit of weight (not modified) */
+    const double *pull;                /* [N] a_i = sum_r |B_ri| (adaptive; not modified) */
+} fa_adapd_steps;
+
+typedef struct {
+    int64_t *counters;                 /* [2] activations done; previous agent or -1 (updated) */
+    int64_t *count;                    /* [N] activations of agent i (updated) */
+    int64_t *since;                    /* [N] iterate since which x_i has its value; starts at 1 (updated) */
+    double *x;                         /* [N*n] (updated) */
+    double *x_sum;                     /* [N*n] sum of the iterates 1 .. since_i - 1 of agent i (updated) */
+    double *dx;                        /* [n] last move of the previous agent (updated; global momentum) */
+    double *theta;                     /* [M] multipliers of the constraints (updated) */
+    double *g_last;                    /* [M] g_i at agent i's last activation (updated) */
+    double *lambda_;                   /* [R*n] multipliers of the consensus rows (updated) */
+    double *s_last;                    /* [R*n] BX when row r was last updated; starts at BX (updated; local momentum) */
+} fa_adapd_state;
+
+/* Work arrays, in doubles: fa_work_size(problem) for the functions below. */
+int64_t fa_work_size(const fa_problem *problem);
+
+/* AD-APD: wake agents[0], agents[1], ..., agents[activations - 1], one after the other. */
+int fa_adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
+             const int32_t *agents /* [activations] (not modified) */, const fa_adapd_state *state,
+             double *work /* [fa_work_size] (output) */);
+
+typedef struct {
+    double *scale;                     /* [1] tau, kappa, gamma count as tau*scale, kappa/scale, gamma/scale (updated) */
+    double mu;                         /* common strong convexity, moved from f_i into the prox; 0: constant steps */
+    double gamma;                      /* consensus step at scale 1 */
+    const double *tau;                 /* [N] primal steps at scale 1 (not modified) */
+    const double *kappa;               /* [N] dual steps at scale 1 (not modified) */
+    const double *bound;               /* [N] radius of the ball that holds theta_i, infinity for none (not modified) */
+} fa_dpda_steps;
+
+typedef struct {
+    int64_t *counters;                 /* [1] iterations done (updated) */
+    double *x;                         /* [N*n] (updated) */
+    double *x_old;                     /* [N*n] x one iteration ago; starts at x (updated) */
+    double *x_sum;                     /* [N*n] sum of the iterates 1 .. k (updated) */
+    double *theta;                     /* [M] (updated) */
+    double *g_old;                     /* [M] g(x_old) (updated); read from iteration 2 on */
+    double *s;                         /* [N*n] (updated) */
+} fa_dpda_state;
+
+/* DPDA-S with nonlinear constraints: synchronous iterations. `network` holds the graph Laplacian. */
+int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_steps *steps, int64_t iterations,
+            const fa_dpda_state *state, double *work /* [fa_work_size] (output) */);
+
+/* What every agent can say of a point: rows of FA_MEASURES numbers, see enum fa_measure_column. */
+int fa_measure(const fa_problem *problem, const double *x /* agent i at x + i*stride (not modified) */,
+               int64_t stride /* n, or 0 for one point that all share */, const double *theta /* [M] (not modified) */,
+               const double *force /* [N*n] (B' lambda)_i (not modified) */, const double *prox_step /* [N] t (not modified) */,
+               double *g /* [M] g_i(x_i) (output) */, double *measures /* [N*FA_MEASURES] (output) */,
+               double *work /* [fa_work_size] (output) */);
+
+/* One sentence for a status. */
+const char *fa_strerror(int status);
+
+/* The instruction set the loops were compiled for, such as "baseline". */
+const char *fa_simd(void);
+
+/* cffi: end */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

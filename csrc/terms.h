@@ -1,0 +1,220 @@
+/* Internal: what one agent can do with its own terms. Letters as in the paper: f, g, J, rho, theta, tau, sigma. */
+#ifndef FASTADAPD_TERMS_H
+#define FASTADAPD_TERMS_H
+
+#include <math.h>
+
+#include "fastadapd.h"
+
+#if defined(_MSC_VER)
+#define FA_RESTRICT __restrict
+#else
+#define FA_RESTRICT restrict
+#endif
+
+/* A sum may be reassociated, so that it vectorizes; nothing else may. */
+static inline double fa_dot(int64_t n, const double *FA_RESTRICT a, const double *FA_RESTRICT b)
+{
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < n; ++j) sum += a[j] * b[j];
+    return sum;
+}
+
+/* y <- y + a x */
+static inline void fa_axpy(int64_t n, double a, const double *FA_RESTRICT x, double *FA_RESTRICT y)
+{
+    for (int64_t j = 0; j < n; ++j) y[j] += a * x[j];
+}
+
+static inline void fa_zero(int64_t n, double *FA_RESTRICT y)
+{
+    for (int64_t j = 0; j < n; ++j) y[j] = 0.0;
+}
+
+/* y <- y + P x for a symmetric P: by columns, so that every inner loop is an axpy. */
+static inline void fa_symmetric_multiply(int64_t n, const double *FA_RESTRICT P, const double *FA_RESTRICT x,
+                                         double *FA_RESTRICT y)
+{
+    int64_t j = 0;
+    for (; j + 4 <= n; j += 4) {
+        const double *FA_RESTRICT p = P + j * n;
+        const double x0 = x[j], x1 = x[j + 1], x2 = x[j + 2], x3 = x[j + 3];
+        for (int64_t k = 0; k < n; ++k)
+            y[k] += (x0 * p[k] + x1 * p[n + k]) + (x2 * p[2 * n + k] + x3 * p[3 * n + k]);
+    }
+    for (; j < n; ++j) fa_axpy(n, x[j], P + j * n, y);
+}
+
+/* v <- v + grad f_i(x); returns f_i(x) when `with_value`, else 0. y[n] is work. */
+static inline double fa_objective_gradient(const fa_problem *problem, int64_t i, const double *FA_RESTRICT x,
+                                           double *FA_RESTRICT v, double *FA_RESTRICT y, int with_value)
+{
+    const int64_t n = problem->dim;
+    double value = 0.0;
+    for (int64_t b = problem->objective_ptr[i]; b < problem->objective_ptr[i + 1]; ++b) {
+        const double *data = problem->data + problem->objective_data[b];
+        switch (problem->objective_kind[b]) {
+        case FA_LINEAR: { /* v += q */
+            fa_axpy(n, 1.0, data, v);
+            if (with_value) value += fa_dot(n, data, x);
+            break;
+        }
+        case FA_QUADRATIC: { /* v += q + P x */
+            if (with_value) {
+                fa_zero(n, y);
+                fa_symmetric_multiply(n, data + n, x, y);
+                value += 0.5 * fa_dot(n, y, x) + fa_dot(n, data, x);
+                fa_axpy(n, 1.0, y, v);
+            } else {
+                fa_symmetric_multiply(n, data + n, x, v);
+            }
+            fa_axpy(n, 1.0, data, v);
+            break;
+        }
+        case FA_LEAST_SQUARES: { /* v += A'(Ax - b), row by row, so that A is read once */
+            const int64_t m = problem->objective_rows[b];
+            const double *A = data + m;
+            for (int64_t r = 0; r < m; ++r) {
+                const double e = fa_dot(n, A + r * n, x) - data[r];
+                fa_axpy(n, e, A + r * n, v);
+                value += 0.5 * e * e;
+            }
+            break;
+        }
+        }
+    }
+    return value;
+}
+
+/* What the constraints of agent i say at x before any multiplier moves. Writes g of the quadratic rows and their
+ * gradients, one row of J[n] per block; returns |J_i(x)|^2 (blocks summed) and adds theta-weighted curvature to *l. */
+static inline double fa_constraint_probe(const fa_problem *problem, int64_t i, const double *FA_RESTRICT x,
+                                         const double *FA_RESTRICT theta, double *FA_RESTRICT g_quadratic,
+                                         double *FA_RESTRICT J, double *FA_RESTRICT y, double *l)
+{
+    const int64_t n = problem->dim;
+    double norm2 = 0.0;
+    for (int64_t b = problem->constraint_ptr[i], k = 0; b < problem->constraint_ptr[i + 1]; ++b, ++k) {
+        const double *data = problem->data + problem->constraint_data[b];
+        double *FA_RESTRICT Jk = J + k * n;
+        switch (problem->constraint_kind[b]) {
+        case FA_ELLIPSOID: { /* g = (x-c)'P(x-c) - level, J = 2 P (x-c) */
+            const double *c = data + 2;
+            for (int64_t j = 0; j < n; ++j) y[j] = x[j] - c[j];
+            fa_zero(n, Jk);
+            fa_symmetric_multiply(n, c + n, y, Jk);
+            g_quadratic[k] = fa_dot(n, y, Jk) - data[0];
+            for (int64_t j = 0; j < n; ++j) Jk[j] *= 2.0;
+            norm2 += fa_dot(n, Jk, Jk);
+            *l += theta[problem->constraint_first[b]] * data[1];
+            break;
+        }
+        case FA_QUADRATIC_INEQUALITY: { /* g = x'Px/2 + q'x - r, J = P x + q */
+            const double *q = data + 2;
+            fa_zero(n, Jk);
+            fa_symmetric_multiply(n, q + n, x, Jk);
+            g_quadratic[k] = 0.5 * fa_dot(n, x, Jk) + fa_dot(n, q, x) - data[0];
+            fa_axpy(n, 1.0, q, Jk);
+            norm2 += fa_dot(n, Jk, Jk);
+            *l += theta[problem->constraint_first[b]] * data[1];
+            break;
+        }
+        default:
+            norm2 += data[0];
+        }
+    }
+    return norm2;
+}
+
+/* theta_r <- proj(theta_r + sigma (g_r + c (g_r - g_last_r))),  g_last <- g,  reaction <- reaction + J'theta.
+ * g_quadratic and J come from fa_constraint_probe. With sigma = 0 only g_last and the reaction are new. */
+static inline void fa_dual_step(const fa_problem *problem, int64_t i, const double *FA_RESTRICT x, double sigma, double c,
+                                const double *FA_RESTRICT g_quadratic, const double *FA_RESTRICT J,
+                                double *FA_RESTRICT theta, double *FA_RESTRICT g_last, double *FA_RESTRICT reaction)
+{
+    const int64_t n = problem->dim;
+    for (int64_t b = problem->constraint_ptr[i], k = 0; b < problem->constraint_ptr[i + 1]; ++b, ++k) {
+        const int64_t first = problem->constraint_first[b];
+        const int32_t kind = problem->constraint_kind[b];
+        const int affine = kind == FA_AFFINE_INEQUALITY || kind == FA_AFFINE_EQUALITY;
+        const int64_t m = affine ? problem->constraint_rows[b] : 1;
+        const double *h = problem->data + problem->constraint_data[b] + 1;
+        for (int64_t r = 0; r < m; ++r) {
+            const double *row = affine ? h + m + r * n : J + k * n;
+            const double g = affine ? fa_dot(n, row, x) - h[r] : g_quadratic[k];
+            const double hat = c != 0.0 ? g + c * (g - g_last[first + r]) : g;
+            const double t = theta[first + r] + sigma * hat;
+            theta[first + r] = kind == FA_AFFINE_EQUALITY || t > 0.0 || t != t ? t : 0.0;
+            g_last[first + r] = g;
+            fa_axpy(n, theta[first + r], row, reaction);
+        }
+    }
+}
+
+/* z <- prox_{tau rho_i}(z) */
+static inline void fa_prox(const fa_problem *problem, int64_t i, double tau, double *FA_RESTRICT z)
+{
+    const int64_t n = problem->dim;
+    const double *data = problem->data + problem->regularizer_data[i];
+    switch (problem->regularizer_kind[i]) {
+    case FA_L1:
+        for (int64_t j = 0; j < n; ++j) {
+            const double t = tau * data[j], a = fabs(z[j]) - t;
+            z[j] = a > 0.0 ? copysign(a, z[j]) : 0.0;
+        }
+        break;
+    case FA_BOX:
+        for (int64_t j = 0; j < n; ++j) {
+            const double low = data[j], high = data[n + j], t = z[j] < low ? low : z[j];
+            z[j] = t > high ? high : t;
+        }
+        break;
+    case FA_NONNEGATIVE:
+        for (int64_t j = 0; j < n; ++j) z[j] = z[j] > 0.0 ? z[j] : 0.0;
+        break;
+    case FA_L2_BALL: {
+        const double radius = data[0], *c = data + 1;
+        double d2 = 0.0;
+        for (int64_t j = 0; j < n; ++j) d2 += (z[j] - c[j]) * (z[j] - c[j]);
+        if (d2 > radius * radius) {
+            const double shrink = radius / sqrt(d2);
+            for (int64_t j = 0; j < n; ++j) z[j] = c[j] + shrink * (z[j] - c[j]);
+        }
+        break;
+    }
+    default: /* FA_ZERO */
+        break;
+    }
+}
+
+/* 0 when every coordinate of z is finite. */
+static inline int fa_not_finite(int64_t n, const double *FA_RESTRICT z)
+{
+    double sum = 0.0; /* 0 * infinity and 0 * NaN are NaN */
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < n; ++j) sum += 0.0 * z[j];
+    return sum != 0.0;
+}
+
+/* out <- sum_k value_k rows[index_k], each row n long: a row of BX, or a column of B' lambda. */
+static inline void fa_gather(int64_t n, int64_t begin, int64_t end, const int32_t *index, const double *value,
+                             const double *FA_RESTRICT rows, double *FA_RESTRICT out)
+{
+    fa_zero(n, out);
+    for (int64_t k = begin; k < end; ++k) fa_axpy(n, value[k], rows + index[k] * n, out);
+}
+
+/* The work array by name. */
+typedef struct {
+    double *v, *reaction, *y, *z, *g, *J;
+} fa_work;
+
+static inline fa_work fa_slice_work(const fa_problem *problem, double *work)
+{
+    const int64_t n = problem->dim;
+    const fa_work w = {work, work + n, work + 2 * n, work + 3 * n, work + 4 * n, work + 4 * n + problem->max_blocks};
+    return w;
+}
+
+#endif
