@@ -1,0 +1,30 @@
+"""What works here: engines, instruction set, versions."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+__version__ = metadata.version("fastadapd")
+
+
+def describe() -> str:
+    """The text of `show_config`."""
+    from fastadapd import engines
+
+    lines = [f"fastadapd {__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"]
+    for name, reason in engines.availability().items():
+        note = f"not available ({reason})" if reason else "available"
+        if name == "c" and not reason:
+            from fastadapd.engines import native
+
+            note += f", SIMD: {native.simd()}"
+        lines.append(f"engine {name + ':':<7} {note}")
+    for package in ("numpy", "scipy", "numba", "networkx", "cffi"):
+        lines.append(f"{package:<13} {metadata.version(package)}")
+    return "\n".join(lines)
+
+
+def show_config() -> None:
+    """Print the engines that work here, the SIMD path and the versions of what fastadapd stands on."""
+    print(describe())

@@ -1,0 +1,174 @@
+"""What all terms share: parameters stacked over agents, checked once."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastadapd.errors import InvalidProblemError
+
+Floats = NDArray[np.float64]
+
+
+class Term:
+    """A function that one agent holds, or that many agents hold with data of their own.
+
+    Every parameter is either shared by all agents or has one more axis in front, the agents'. Methods take points of
+    shape ``(..., dim)``: one point, or one point per agent.
+
+    Attributes
+    ----------
+    n_agents : int or None
+        Length of the agents' axis; None when every parameter is shared.
+    dim : int or None
+        Number of coordinates; None when the parameters do not say.
+    """
+
+    # name of a parameter -> its number of axes for one agent
+    _axes: ClassVar[dict[str, int]] = {}
+
+    n_agents: int | None
+    dim: int | None
+
+    def _set(self, **parameters: ArrayLike) -> None:
+        """Check and keep the parameters: real, finite, the right number of axes, one length of the agents' axis."""
+        self.n_agents = None
+        self.dim = None
+        first = ""
+        for name, value in parameters.items():
+            array = self._checked(name, value)
+            setattr(self, name, array)
+            if array.ndim > self._axes[name]:
+                if self.n_agents is None:
+                    self.n_agents, first = array.shape[0], name
+                elif self.n_agents != array.shape[0]:
+                    self._fail(f"{name} is for {array.shape[0]} agents but {first} is for {self.n_agents}")
+
+    def _checked(self, name: str, value: ArrayLike) -> Floats:
+        axes = self._axes[name]
+        try:
+            raw = np.asarray(value)
+        except ValueError as error:
+            self._fail(f"{name} is not a rectangular array ({error}); agents that differ in shape go through "
+                       "Problem.from_agents")
+        if raw.dtype.kind not in "buif":
+            self._fail(f"{name} must hold real numbers, not {raw.dtype}")
+        array = np.ascontiguousarray(raw, dtype=np.float64).reshape(raw.shape)
+        if array.ndim not in (axes, axes + 1):
+            shape = {0: "a number", 1: "a vector", 2: "a matrix"}[axes]
+            self._fail(f"{name} has shape {array.shape}; it must be {shape} shared by all agents, "
+                       f"or {shape} per agent with the agents as first axis ({axes + 1} axes)")
+        if array.size == 0:
+            self._fail(f"{name} is empty (shape {array.shape})")
+        if not self._may_be_infinite(name) and not np.isfinite(array).all():
+            where = np.argwhere(~np.isfinite(array))[0]
+            self._fail(f"{name}{self._of(name, where, array)} is {array[tuple(where)]}; it must be finite")
+        view = array.view()
+        view.flags.writeable = False
+        return view
+
+    def _may_be_infinite(self, name: str) -> bool:
+        return False
+
+    def _of(self, name: str, where: NDArray[Any], array: Floats) -> str:
+        """' of agent 3, entry (0, 1)' for an index into a parameter."""
+        stacked = array.ndim > self._axes[name]
+        agent = f" of agent {where[0]}" if stacked else ""
+        entry = tuple(int(k) for k in (where[1:] if stacked else where))
+        return agent + (f", entry {entry}" if entry else "")
+
+    def _fail(self, message: str) -> None:
+        raise InvalidProblemError(f"{type(self).__name__}: {message}")
+
+    def _set_dim(self, **lengths: tuple[str, int]) -> None:
+        """Take dim from the first parameter and check the others: name=(what it is, its length)."""
+        (first, (_, dim)), *others = lengths.items()
+        self.dim = dim
+        for name, (what, length) in others:
+            if length != dim:
+                self._fail(f"{name} has {length} {what} but {first} has {dim} {lengths[first][0]}")
+
+    def _check_rows(self, first: str, second: str) -> None:
+        """The rows of a matrix and the entries of its right-hand side."""
+        rows, entries = getattr(self, first).shape[-2], getattr(self, second).shape[-1]
+        if rows != entries:
+            self._fail(f"{second} has {entries} entries but {first} has {rows} rows")
+
+    def _symmetric(self, name: str) -> tuple[Floats, Floats]:
+        """Symmetrize a matrix and return its smallest and largest eigenvalue per agent; it must be semidefinite."""
+        P = getattr(self, name)
+        if P.shape[-1] != P.shape[-2]:
+            self._fail(f"{name} must be square, not {P.shape[-2]} x {P.shape[-1]}")
+        if not np.array_equal(P, np.swapaxes(P, -1, -2)):
+            P = 0.5 * (P + np.swapaxes(P, -1, -2))
+            P.flags.writeable = False
+            setattr(self, name, P)
+        eigenvalues = np.linalg.eigvalsh(P)
+        low, high = eigenvalues[..., 0], eigenvalues[..., -1]
+        wrong = np.atleast_1d(low < -1e-10 * np.maximum(np.abs(low), np.abs(high)))
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            agent = f" of agent {i}" if P.ndim == 3 else ""
+            self._fail(f"{name}{agent} is not positive semidefinite (smallest eigenvalue {np.atleast_1d(low)[i]:.3g}), "
+                       "so the term is not convex")
+        return np.maximum(low, 0.0), np.maximum(high, 0.0)
+
+    def agent(self, i: int) -> Self:
+        """The term of one agent, with its own data only.
+
+        Parameters
+        ----------
+        i : int
+            The agent; any when the term is shared.
+
+        Returns
+        -------
+        Term
+            The same kind of term, not stacked.
+        """
+        if self.n_agents is None:
+            return self
+        one = copy.copy(self)
+        one.n_agents = None
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray) and self._is_stacked(name, value):
+                setattr(one, name, value[i])
+        return one
+
+    def _is_stacked(self, name: str, value: Floats) -> bool:
+        return value.ndim > self._axes.get(name, 0)
+
+    def packed(self) -> tuple[Floats, ...]:
+        """The numbers the compiled loops need, in the order of csrc/fastadapd.h; stacked or shared as given."""
+        return tuple(getattr(self, name) for name in self._axes)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name}{getattr(self, name).shape}" for name in self._axes)
+        return f"{type(self).__name__}({shapes})"
+
+
+def multiply(A: Floats, x: Floats) -> Floats:
+    """``A x`` for one matrix or one per agent; A (..., m, n), x (..., n)."""
+    return np.matmul(A, x[..., None])[..., 0]
+
+
+def transpose_multiply(A: Floats, y: Floats) -> Floats:
+    """``A' y`` for one matrix or one per agent; A (..., m, n), y (..., m)."""
+    return np.matmul(np.swapaxes(A, -1, -2), y[..., None])[..., 0]
+
+
+def spectral_norm_squared(A: Floats) -> Floats:
+    """Largest eigenvalue of ``A'A`` per agent; A (..., m, n)."""
+    m, n = A.shape[-2:]
+    if m == 1:
+        return np.einsum("...ij,...ij->...", A, A)
+    gram = np.matmul(A, np.swapaxes(A, -1, -2)) if m <= n else np.matmul(np.swapaxes(A, -1, -2), A)
+    return np.maximum(np.linalg.eigvalsh(gram)[..., -1], 0.0)
+
+
+def dot(x: Floats, y: Floats) -> Floats:
+    """Inner products along the last axis."""
+    return np.einsum("...i,...i->...", x, y)

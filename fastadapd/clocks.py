@@ -1,0 +1,176 @@
+"""Who wakes when: the only place where random numbers are drawn.
+
+A clock describes a law; a `Stream` made from it hands out agent indices in chunks. Numbers are drawn in blocks of a
+fixed length, so the sequence does not depend on how it is cut into chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastadapd.errors import InvalidOptionError
+
+Indices = NDArray[np.int32]
+_BLOCK = 16_384
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every agent is equally likely at every activation."""
+
+    def check(self, n_agents: int) -> None:
+        """Raise InvalidOptionError when the clock does not fit n_agents agents."""
+
+    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+        """The next activations, from activation `start` on."""
+        return rng.integers(n_agents, size=_BLOCK, dtype=np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Poisson:
+    """Independent Poisson clocks: agent i wakes with probability proportional to its rate.
+
+    Parameters
+    ----------
+    rates : array_like, shape (n_agents,)
+        Activations per unit of time; positive.
+    """
+
+    rates: ArrayLike
+
+    def check(self, n_agents: int) -> None:
+        rates = np.asarray(self.rates, dtype=float)
+        if rates.shape != (n_agents,):
+            raise InvalidOptionError(f"clock: rates has shape {rates.shape}; it needs one rate for each of the "
+                                     f"{n_agents} agents")
+        wrong = ~((rates > 0) & np.isfinite(rates))
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise InvalidOptionError(f"clock: the rate of agent {i} is {rates[i]}; it must be positive and finite, "
+                                     "or the agent never takes part")
+
+    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+        cumulative = np.cumsum(np.asarray(self.rates, dtype=float))
+        drawn = np.searchsorted(cumulative, rng.random(_BLOCK) * cumulative[-1], side="right")
+        return np.minimum(drawn, n_agents - 1).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Every agent once per epoch, in a new random order each time."""
+
+    def check(self, n_agents: int) -> None:
+        pass
+
+    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+        epochs = max(1, _BLOCK // n_agents)
+        order = np.tile(np.arange(n_agents, dtype=np.int32), (epochs, 1))
+        return rng.permuted(order, axis=1, out=order).reshape(-1)
+
+
+@dataclass(frozen=True)
+class Cyclic:
+    """Agents 0, 1, ..., N - 1, over and over."""
+
+    def check(self, n_agents: int) -> None:
+        pass
+
+    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+        return np.tile(np.arange(n_agents, dtype=np.int32), max(1, _BLOCK // n_agents))
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """A sequence that was saved or made elsewhere, replayed once.
+
+    Parameters
+    ----------
+    agents : array_like of int, shape (activations,)
+    """
+
+    agents: ArrayLike
+
+    def check(self, n_agents: int) -> None:
+        agents = np.asarray(self.agents)
+        if agents.ndim != 1 or agents.dtype.kind not in "iu":
+            raise InvalidOptionError("clock: a recorded sequence is one axis of integers, "
+                                     f"not shape {agents.shape} of {agents.dtype}")
+        wrong = (agents < 0) | (agents >= n_agents)
+        if wrong.any():
+            k = int(np.argmax(wrong))
+            raise InvalidOptionError(f"clock: activation {k} wakes agent {agents[k]}; agents are 0 to {n_agents - 1}")
+
+    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+        return np.asarray(self.agents)[start : start + _BLOCK].astype(np.int32)
+
+
+Clock = Uniform | Poisson | Shuffled | Cyclic | Recorded
+_BY_NAME: dict[str, Clock] = {"uniform": Uniform(), "shuffled": Shuffled(), "cyclic": Cyclic()}
+
+
+def as_clock(clock: Clock | str | Sequence[int] | NDArray[Any]) -> Clock:
+    """A clock from its name, from itself or from a sequence of agents."""
+    if isinstance(clock, Clock):
+        return clock
+    if isinstance(clock, str):
+        if clock not in _BY_NAME:
+            raise InvalidOptionError(f"clock: {clock!r} is not known; use {', '.join(map(repr, _BY_NAME))}, "
+                                     "or an object of fastadapd.clocks")
+        return _BY_NAME[clock]
+    return Recorded(clock)
+
+
+class Stream:
+    """The activations of one run, handed out in chunks of any length.
+
+    Parameters
+    ----------
+    clock : Clock
+    n_agents : int
+    rng : Generator
+    """
+
+    def __init__(self, clock: Clock, n_agents: int, rng: np.random.Generator):
+        clock.check(n_agents)
+        self._clock, self._n_agents, self._rng = clock, n_agents, rng
+        self._block: Indices = np.empty(0, dtype=np.int32)
+        self._used = 0
+        self._start = 0
+
+    @property
+    def length(self) -> int | None:
+        """Activations in all, for a recorded sequence; else None."""
+        return len(np.asarray(self._clock.agents)) if isinstance(self._clock, Recorded) else None
+
+    def take(self, count: int) -> Indices:
+        """The next `count` agents; fewer only at the end of a recorded sequence."""
+        parts: list[Indices] = []
+        while count > 0:
+            if self._used == len(self._block):
+                self._start += len(self._block)
+                self._block = self._clock.block(self._n_agents, self._rng, self._start)
+                self._used = 0
+                if not len(self._block):
+                    break
+            part = self._block[self._used : self._used + count]
+            self._used += len(part)
+            count -= len(part)
+            parts.append(part)
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """What `restore` needs to go on with the same activations."""
+        return {"generator": self._rng.bit_generator.state, "block": self._block.copy(), "used": self._used,
+                "start": self._start}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on where `checkpoint` was called."""
+        self._rng.bit_generator.state = saved["generator"]
+        self._block, self._used, self._start = np.array(saved["block"], dtype=np.int32), saved["used"], saved["start"]

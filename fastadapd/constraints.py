@@ -1,0 +1,198 @@
+"""Private convex constraints g_i(x) <= 0 or g_i(x) = 0, with multipliers theta of the Lagrangian ``f + theta'g``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastadapd._terms import Floats, Term, dot, multiply, spectral_norm_squared
+
+
+class Constraint(Term):
+    """Rows of convex functions.
+
+    Attributes
+    ----------
+    equality : bool
+        True for ``g(x) = 0`` (multipliers of any sign), False for ``g(x) <= 0`` (multipliers not negative).
+    affine : bool
+        True when g is affine.
+    rows : int
+        Number of rows of g for one agent.
+    curvature : ndarray, shape () or (n_agents,)
+        Lipschitz constant of the gradient of each row.
+    norm_squared : ndarray, shape () or (n_agents,)
+        Squared spectral norm of the Jacobian (affine constraints only).
+    """
+
+    equality: ClassVar[bool] = False
+    affine: ClassVar[bool] = False
+    rows: int = 1
+    curvature: Floats
+    norm_squared: Floats
+
+    def value(self, x: Floats) -> Floats:
+        """g(x), shape (..., rows)."""
+        raise TypeError(f"{type(self).__name__} has no value")
+
+    def jacobian(self, x: Floats) -> Floats:
+        """Jacobian of g at x, shape (..., rows, dim)."""
+        raise TypeError(f"{type(self).__name__} has no Jacobian")
+
+    def jacobian_bound(self, regularizer: Any) -> Floats:
+        """A bound on the spectral norm of the Jacobian over the domain of the regularizer, per agent."""
+        raise TypeError(f"{type(self).__name__} has no bound on its Jacobian")
+
+    def to_cvxpy(self, x: Any) -> list[Any]:
+        """The constraints of one agent on the CVXPY variable x; dual values are the multipliers."""
+        raise TypeError(f"{type(self).__name__} has no CVXPY form")
+
+
+class Ellipsoid(Constraint):
+    """Ellipsoid ``(x - center)' P (x - center) <= level`` with P positive semidefinite.
+
+    Parameters
+    ----------
+    P : array_like, shape (dim, dim) or (n_agents, dim, dim)
+        Its symmetric part is used.
+    center : array_like, shape (dim,) or (n_agents, dim)
+    level : array_like, shape () or (n_agents,)
+        Not negative: an ellipsoid of negative level is empty.
+    """
+
+    _axes: ClassVar[dict[str, int]] = {"level": 0, "curvature": 0, "center": 1, "P": 2}
+    P: Floats
+    center: Floats
+    level: Floats
+
+    def __init__(self, P: ArrayLike, center: ArrayLike, level: ArrayLike = 1.0):
+        self._set(P=P, center=center, level=level)
+        self._set_dim(P=("columns", self.P.shape[-1]), center=("entries", self.center.shape[-1]))
+        if (self.level < 0).any():
+            agent = f" of agent {int(np.argmax(self.level < 0))}" if self.level.ndim else ""
+            self._fail(f"level{agent} is negative, so the ellipsoid is empty")
+        self.curvature = 2.0 * self._symmetric("P")[1]
+
+    def value(self, x: Floats) -> Floats:
+        offset = x - self.center
+        return (dot(multiply(self.P, offset), offset) - self.level)[..., None]
+
+    def jacobian(self, x: Floats) -> Floats:
+        return 2.0 * multiply(self.P, x - self.center)[..., None, :]
+
+    def jacobian_bound(self, regularizer: Any) -> Floats:
+        return self.curvature * regularizer.reach(self.center)
+
+    def to_cvxpy(self, x: Any) -> list[Any]:
+        import cvxpy as cp
+
+        return [cp.quad_form(x - self.center, cp.psd_wrap(self.P)) <= self.level]
+
+
+class QuadraticInequality(Constraint):
+    """Quadratic inequality ``x'Px/2 + q'x <= r`` with P positive semidefinite.
+
+    Parameters
+    ----------
+    P : array_like, shape (dim, dim) or (n_agents, dim, dim)
+        Its symmetric part is used.
+    q : array_like, shape (dim,) or (n_agents, dim)
+    r : array_like, shape () or (n_agents,)
+    """
+
+    _axes: ClassVar[dict[str, int]] = {"r": 0, "curvature": 0, "q": 1, "P": 2}
+    P: Floats
+    q: Floats
+    r: Floats
+
+    def __init__(self, P: ArrayLike, q: ArrayLike, r: ArrayLike):
+        self._set(P=P, q=q, r=r)
+        self._set_dim(P=("columns", self.P.shape[-1]), q=("entries", self.q.shape[-1]))
+        self.curvature = self._symmetric("P")[1]
+
+    def value(self, x: Floats) -> Floats:
+        return (0.5 * dot(multiply(self.P, x), x) + dot(self.q, x) - self.r)[..., None]
+
+    def jacobian(self, x: Floats) -> Floats:
+        return (multiply(self.P, x) + self.q)[..., None, :]
+
+    def jacobian_bound(self, regularizer: Any) -> Floats:
+        origin = np.zeros_like(self.q)
+        with np.errstate(invalid="ignore"):
+            reach = np.where(self.curvature > 0, self.curvature * regularizer.reach(origin), 0.0)
+        return reach + np.linalg.norm(self.q, axis=-1)
+
+    def to_cvxpy(self, x: Any) -> list[Any]:
+        import cvxpy as cp
+
+        return [0.5 * cp.quad_form(x, cp.psd_wrap(self.P)) + self.q @ x <= self.r]
+
+
+class _Affine(Constraint):
+    affine = True
+    _matrix: ClassVar[str]
+    _side: ClassVar[str]
+
+    def _prepare(self, **parameters: ArrayLike) -> None:
+        self._set(**parameters)
+        self._check_rows(self._matrix, self._side)
+        matrix = getattr(self, self._matrix)
+        self._set_dim(**{self._matrix: ("columns", matrix.shape[-1])})
+        self.rows = matrix.shape[-2]
+        self.norm_squared = spectral_norm_squared(matrix)
+        self.curvature = np.zeros_like(self.norm_squared)
+
+    def value(self, x: Floats) -> Floats:
+        return multiply(getattr(self, self._matrix), x) - getattr(self, self._side)
+
+    def jacobian(self, x: Floats) -> Floats:
+        matrix = getattr(self, self._matrix)
+        return np.broadcast_to(matrix, (*np.broadcast_shapes(matrix.shape[:-2], x.shape[:-1]), *matrix.shape[-2:]))
+
+    def jacobian_bound(self, regularizer: Any) -> Floats:
+        return np.sqrt(self.norm_squared)
+
+
+class AffineInequality(_Affine):
+    """Linear inequalities ``G x <= h``.
+
+    Parameters
+    ----------
+    G : array_like, shape (m, dim) or (n_agents, m, dim)
+    h : array_like, shape (m,) or (n_agents, m)
+    """
+
+    _axes: ClassVar[dict[str, int]] = {"norm_squared": 0, "h": 1, "G": 2}
+    _matrix, _side = "G", "h"
+    G: Floats
+    h: Floats
+
+    def __init__(self, G: ArrayLike, h: ArrayLike):
+        self._prepare(G=G, h=h)
+
+    def to_cvxpy(self, x: Any) -> list[Any]:
+        return [self.G @ x <= self.h]
+
+
+class AffineEquality(_Affine):
+    """Linear equations ``A x = b``.
+
+    Parameters
+    ----------
+    A : array_like, shape (m, dim) or (n_agents, m, dim)
+    b : array_like, shape (m,) or (n_agents, m)
+    """
+
+    equality = True
+    _axes: ClassVar[dict[str, int]] = {"norm_squared": 0, "b": 1, "A": 2}
+    _matrix, _side = "A", "b"
+    A: Floats
+    b: Floats
+
+    def __init__(self, A: ArrayLike, b: ArrayLike):
+        self._prepare(A=A, b=b)
+
+    def to_cvxpy(self, x: Any) -> list[Any]:
+        return [self.A @ x == self.b]

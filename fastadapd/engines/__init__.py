@@ -1,0 +1,78 @@
+"""Engines: who runs the loops. Each follows the NumPy engine, the specification, to rounding.
+
+An engine is bound to one problem and one network and has three methods: ``adapd``, ``dpda`` (advance a state in place,
+return a status code) and ``measure``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Protocol
+
+from fastadapd._terms import Floats
+from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints
+from fastadapd.errors import EngineError, InvalidOptionError
+from fastadapd.network import Network
+from fastadapd.problem import Problem
+
+
+class Engine(Protocol):
+    """What every engine can do."""
+
+    name: str
+
+    def adapd(self, steps: ADAPDSteps, state: ADAPDState, agents: Ints) -> int:
+        """Wake the agents one after the other; a status code of `packing`."""
+
+    def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
+        """Synchronous iterations of DPDA-S; a status code of `packing`."""
+
+    def measure(self, x: Floats, theta: Floats, force: Floats, prox_step: Floats) -> tuple[Floats, Floats]:
+        """g (M,) and one row of `packing.MEASURES` per agent, at one point (n,) or at one per agent (N, n)."""
+
+
+# in the order in which "auto" tries them
+_ENGINES = {"c": ("native", "NativeEngine"), "numba": ("jit", "NumbaEngine"), "numpy": ("reference", "ReferenceEngine")}
+
+
+def load(name: str) -> Callable[[Problem, Network], Engine]:
+    """The class of an engine.
+
+    Parameters
+    ----------
+    name : {"auto", "c", "numba", "numpy"}
+        "auto" is the first of the others that works here.
+
+    Raises
+    ------
+    EngineError
+        When the engine that was named does not work here; it is never replaced by another.
+    """
+    if name == "auto":
+        for other in _ENGINES:
+            try:
+                return load(other)
+            except EngineError:
+                continue
+    if name not in _ENGINES:
+        raise InvalidOptionError(f"engine: {name!r} is not known; use 'auto', {', '.join(map(repr, _ENGINES))}")
+    module, engine = _ENGINES[name]
+    try:
+        return getattr(importlib.import_module(f"fastadapd.engines.{module}"), engine)
+    except ImportError as error:
+        hint = {"c": "there was no C compiler when fastadapd was installed; install one and fastadapd again, "
+                     "or use engine='numba'"}.get(name, "install the package that is missing")
+        raise EngineError(f"engine {name!r} does not work here ({error}): {hint}") from error
+
+
+def availability() -> dict[str, str | None]:
+    """Every engine's name and why it does not work here (None: it works)."""
+    reasons: dict[str, str | None] = {}
+    for name in _ENGINES:
+        try:
+            load(name)
+            reasons[name] = None
+        except EngineError as error:
+            reasons[name] = str(error.__cause__)
+    return reasons

@@ -1,0 +1,118 @@
+"""The C engine: the only file that touches CFFI. Allocate, call, return the status code."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastadapd._native import ffi, lib
+from fastadapd._terms import Floats
+from fastadapd.engines import packing
+from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints
+from fastadapd.network import Network
+from fastadapd.problem import Problem
+
+_DTYPES = {"double": np.float64, "int64_t": np.int64, "int32_t": np.int32}
+
+
+def simd() -> str:
+    """The instruction set the loops use on this machine."""
+    return ffi.string(lib.fa_simd()).decode()
+
+
+def strerror(status: int) -> str:
+    """A status code in words."""
+    return ffi.string(lib.fa_strerror(status)).decode()
+
+
+def _check_codes() -> None:
+    """The header is the source of every code; a mismatch means that the module was built from another version."""
+    tables = (packing.OBJECTIVES, packing.CONSTRAINTS, packing.REGULARIZERS)
+    codes = [pair for table in tables for pair in table.values()]
+    codes += [("FA_OK", packing.OK), ("FA_NOT_FINITE", packing.NOT_FINITE), ("FA_BAD_AGENT", packing.BAD_AGENT)]
+    codes += [(f"FA_MOMENTUM_{name.upper()}", code) for name, code in packing.MOMENTUM.items()]
+    codes += [(f"FA_{name.upper()}", code) for code, name in enumerate(packing.MEASURES)]
+    for name, code in codes:
+        if getattr(lib, name) != code:
+            raise ImportError(f"{name} is {getattr(lib, name)} in the compiled module and {code} in Python: "
+                              "the module is from another version; install fastadapd again")
+
+
+_check_codes()
+
+
+class _Struct:
+    """A C struct filled from the tuple of the same field names; keeps the arrays alive."""
+
+    def __init__(self, name: str, values: NamedTuple | None):
+        self.values = values
+        self.pointer = ffi.new(f"{name} *")
+        self._owners: list[Any] = []
+        if values is None:
+            return
+        for field, description in ffi.typeof(name).fields:
+            value = getattr(values, field)
+            if description.type.kind == "pointer":
+                item = description.type.item.cname.removeprefix("const ")
+                if value.dtype != _DTYPES[item] or not value.flags.c_contiguous:
+                    raise TypeError(f"{name}.{field} needs a contiguous array of {item}, not {value.dtype}")
+                value = ffi.from_buffer(f"{item}[]", value)
+                self._owners.append(value)
+            setattr(self.pointer, field, value)
+
+
+class NativeEngine:
+    """Compiled C loops.
+
+    Parameters
+    ----------
+    problem : Problem
+    network : Network
+    """
+
+    name = "c"
+
+    def __init__(self, problem: Problem, network: Network):
+        arrays = packing.pack_problem(problem)
+        self._network = network
+        self._n_rows, self._dim = problem.n_rows, problem.dim
+        self._problem = _Struct("fa_problem", arrays)
+        self._graph = _Struct("fa_network", packing.pack_network(network))
+        self._laplacian: _Struct | None = None
+        self._work_array = np.zeros(lib.fa_work_size(self._problem.pointer))
+        self._work = ffi.from_buffer("double[]", self._work_array)
+        self._steps = self._state = _Struct("fa_adapd_steps", None)
+
+    def adapd(self, steps: ADAPDSteps, state: ADAPDState, agents: Ints) -> int:
+        """Wake the agents one after the other."""
+        self._bind("fa_adapd_steps", steps, "fa_adapd_state", state)
+        return lib.fa_adapd(self._problem.pointer, self._graph.pointer, self._steps.pointer, len(agents),
+                            ffi.from_buffer("int32_t[]", _checked(agents, np.int32)), self._state.pointer, self._work)
+
+    def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
+        """Synchronous iterations of DPDA-S."""
+        self._bind("fa_dpda_steps", steps, "fa_dpda_state", state)
+        if self._laplacian is None:
+            self._laplacian = _Struct("fa_network", packing.pack_laplacian(self._network))
+        return lib.fa_dpda(self._problem.pointer, self._laplacian.pointer, self._steps.pointer, iterations,
+                           self._state.pointer, self._work)
+
+    def measure(self, x: Floats, theta: Floats, force: Floats, prox_step: Floats) -> tuple[Floats, Floats]:
+        """What every agent can say of a point: g (M,) and one row of `MEASURES` per agent."""
+        g, measures = np.empty(self._n_rows), np.empty((len(prox_step), len(packing.MEASURES)))
+        inputs = [ffi.from_buffer("double[]", _checked(a, np.float64)) for a in (x, theta, force, prox_step)]
+        lib.fa_measure(self._problem.pointer, inputs[0], 0 if x.ndim == 1 else self._dim, *inputs[1:],
+                       ffi.from_buffer("double[]", g), ffi.from_buffer("double[]", measures), self._work)
+        return g, measures
+
+    def _bind(self, steps_name: str, steps: NamedTuple, state_name: str, state: NamedTuple) -> None:
+        """Fill the structs, unless they already hold these very tuples."""
+        if self._steps.values is not steps:
+            self._steps = _Struct(steps_name, steps)
+        if self._state.values is not state:
+            self._state = _Struct(state_name, state)
+
+
+def _checked(array: Any, dtype: Any) -> Any:
+    return np.ascontiguousarray(array, dtype=dtype)

@@ -1,0 +1,277 @@
+"""The one layout that the compiled engines share: flat arrays, named as in csrc/fastadapd.h.
+
+Every tuple below is the C struct of the same fields; the header documents lengths and meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastadapd import constraints, objectives, regularizers
+from fastadapd._terms import Floats, Term
+from fastadapd.network import Network
+from fastadapd.problem import Group, Problem
+
+Longs = NDArray[np.int64]
+Ints = NDArray[np.int32]
+
+# Codes of csrc/fastadapd.h; the C engine compares them with the header's when it is loaded.
+OBJECTIVES: dict[type[Term], tuple[str, int]] = {
+    objectives.Linear: ("FA_LINEAR", 0),
+    objectives.Quadratic: ("FA_QUADRATIC", 1),
+    objectives.LeastSquares: ("FA_LEAST_SQUARES", 2),
+}
+CONSTRAINTS: dict[type[Term], tuple[str, int]] = {
+    constraints.Ellipsoid: ("FA_ELLIPSOID", 0),
+    constraints.QuadraticInequality: ("FA_QUADRATIC_INEQUALITY", 1),
+    constraints.AffineInequality: ("FA_AFFINE_INEQUALITY", 2),
+    constraints.AffineEquality: ("FA_AFFINE_EQUALITY", 3),
+}
+REGULARIZERS: dict[type[Term], tuple[str, int]] = {
+    regularizers.Zero: ("FA_ZERO", 0),
+    regularizers.L1: ("FA_L1", 1),
+    regularizers.Box: ("FA_BOX", 2),
+    regularizers.NonNegative: ("FA_NONNEGATIVE", 3),
+    regularizers.L2Ball: ("FA_L2_BALL", 4),
+}
+OK, NOT_FINITE, BAD_AGENT = 0, -1, -2
+MOMENTUM = {"global": 0, "local": 1}
+MEASURES = ("value", "violation", "distance", "complementarity", "stationarity", "gradient", "reaction", "force")
+
+
+class ProblemArrays(NamedTuple):
+    """``fa_problem``."""
+
+    n_agents: int
+    dim: int
+    max_blocks: int
+    objective_ptr: Longs
+    objective_kind: Ints
+    objective_rows: Ints
+    objective_data: Longs
+    constraint_ptr: Longs
+    constraint_kind: Ints
+    constraint_rows: Ints
+    constraint_data: Longs
+    constraint_first: Longs
+    regularizer_kind: Ints
+    regularizer_data: Longs
+    lipschitz: Floats
+    data: Floats
+
+
+class NetworkArrays(NamedTuple):
+    """``fa_network``."""
+
+    n_rows: int
+    owned_ptr: Longs
+    owned_row: Ints
+    row_ptr: Longs
+    row_agent: Ints
+    row_value: Floats
+    column_ptr: Longs
+    column_row: Ints
+    column_value: Floats
+
+
+class ADAPDSteps(NamedTuple):
+    """``fa_adapd_steps``."""
+
+    momentum: int
+    adaptive: int
+    weight: float
+    kappa: float
+    tau: Floats
+    sigma: Floats
+    gamma: Floats
+    pull: Floats
+
+
+class ADAPDState(NamedTuple):
+    """``fa_adapd_state``, with x of shape (N, n) and so on; updated in place by every engine."""
+
+    counters: Longs
+    wakes: Longs
+    since: Longs
+    x: Floats
+    x_sum: Floats
+    dx: Floats
+    theta: Floats
+    g_last: Floats
+    lambda_: Floats
+    s_last: Floats
+
+
+class DPDASteps(NamedTuple):
+    """``fa_dpda_steps``; `scale` is an array of one number because it is updated."""
+
+    scale: Floats
+    mu: float
+    gamma: float
+    tau: Floats
+    kappa: Floats
+    bound: Floats
+
+
+class DPDAState(NamedTuple):
+    """``fa_dpda_state``; updated in place by every engine."""
+
+    counters: Longs
+    x: Floats
+    x_old: Floats
+    x_sum: Floats
+    theta: Floats
+    g_old: Floats
+    s: Floats
+
+
+class _Blocks:
+    """Blocks of all agents in order, and where each group's blocks and data go."""
+
+    def __init__(self, problem: Problem, groups: tuple[Group, ...]):
+        self.count = np.zeros(problem.n_agents, dtype=np.int64)
+        for group in groups:
+            self.count[group.agents] += 1
+        self.ptr = np.concatenate([[0], np.cumsum(self.count)])
+        total = int(self.ptr[-1])
+        self.kind = np.zeros(total, dtype=np.int32)
+        self.rows = np.ones(total, dtype=np.int32)
+        self.data = np.zeros(total, dtype=np.int64)
+        self._next = self.ptr[:-1].copy()
+
+    def add(self, group: Group, kind: int, rows: int, data: Longs | int) -> None:
+        at = self._next[group.agents]
+        self.kind[at], self.rows[at], self.data[at] = kind, rows, data
+        self._next[group.agents] += 1
+
+
+def pack_problem(problem: Problem) -> ProblemArrays:
+    """Lay out all terms agent after agent; what is shared by all agents is stored once.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    ProblemArrays
+    """
+    N, n = problem.n_agents, problem.dim
+    parts = {id(g): _packed(g.term, n) for g in (*problem.objectives, *problem.regularizers, *problem.constraints)}
+
+    # data: first what is shared, then one stretch per agent
+    shared_size, own_size = 0, np.zeros(N, dtype=np.int64)
+    for group in (*problem.objectives, *problem.regularizers, *problem.constraints):
+        size = _size(parts[id(group)], group.term)
+        if group.term.n_agents is None and len(group.agents) > 1:
+            shared_size += size
+        else:
+            own_size[group.agents] += size
+    next_own = shared_size + np.concatenate([[0], np.cumsum(own_size)[:-1]])
+    data = np.empty(shared_size + int(own_size.sum()))
+    next_shared = 0
+
+    def place(group: Group) -> Longs | int:
+        nonlocal next_shared
+        arrays, size = parts[id(group)], _size(parts[id(group)], group.term)
+        if group.term.n_agents is None:
+            if len(group.agents) > 1:
+                start = next_shared
+                next_shared += size
+            else:
+                start = int(next_own[group.agents[0]])
+                next_own[group.agents] += size
+            data[start : start + size] = np.concatenate([a.reshape(-1) for a in arrays]) if arrays else 0.0
+            return start
+        starts = next_own.copy()
+        # stacked terms are held by all agents, so the stretches of all agents are equally long
+        table = data[shared_size:].reshape(N, -1)
+        column = int(starts[0]) - shared_size
+        for array, axes in zip(arrays, group.term._axes.values(), strict=True):
+            width = int(np.prod(array.shape[array.ndim - axes :], dtype=np.int64))
+            table[:, column : column + width] = array.reshape(-1, width)
+            column += width
+        next_own[:] += size
+        return starts
+
+    costs, limits = _Blocks(problem, problem.objectives), _Blocks(problem, problem.constraints)
+    for group in problem.objectives:
+        rows = group.term.A.shape[-2] if isinstance(group.term, objectives.LeastSquares) else 1
+        costs.add(group, _code(OBJECTIVES, group.term), rows, place(group))
+    regularizer_kind, regularizer_data = np.zeros(N, dtype=np.int32), np.zeros(N, dtype=np.int64)
+    for group in problem.regularizers:
+        regularizer_kind[group.agents] = _code(REGULARIZERS, group.term)
+        regularizer_data[group.agents] = place(group)
+    for group in problem.constraints:
+        limits.add(group, _code(CONSTRAINTS, group.term), group.term.rows, place(group))
+    first = np.concatenate([[0], np.cumsum(limits.rows[:-1], dtype=np.int64)]) if limits.rows.size else limits.data
+    return ProblemArrays(
+        n_agents=N,
+        dim=n,
+        max_blocks=int(limits.count.max()),
+        objective_ptr=costs.ptr,
+        objective_kind=costs.kind,
+        objective_rows=costs.rows,
+        objective_data=costs.data,
+        constraint_ptr=limits.ptr,
+        constraint_kind=limits.kind,
+        constraint_rows=limits.rows,
+        constraint_data=limits.data,
+        constraint_first=first,
+        regularizer_kind=regularizer_kind,
+        regularizer_data=regularizer_data,
+        lipschitz=problem.lipschitz(),
+        data=data,
+    )
+
+
+def pack_network(network: Network) -> NetworkArrays:
+    """The consensus matrix by rows and by columns.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    NetworkArrays
+    """
+    owned_ptr, owned_row = network.owned_rows
+    return _pack_matrix(network.consensus_matrix, owned_ptr, owned_row)
+
+
+def pack_laplacian(network: Network) -> NetworkArrays:
+    """The graph Laplacian, for methods that add up differences with neighbours."""
+    N = network.n_agents
+    return _pack_matrix(network.laplacian, np.arange(N + 1), np.arange(N))
+
+
+def _pack_matrix(B: Any, owned_ptr: Any, owned_row: Any) -> NetworkArrays:
+    columns = B.tocsc()
+    return NetworkArrays(
+        n_rows=B.shape[0],
+        owned_ptr=np.asarray(owned_ptr, dtype=np.int64),
+        owned_row=np.asarray(owned_row, dtype=np.int32),
+        row_ptr=B.indptr.astype(np.int64),
+        row_agent=B.indices.astype(np.int32),
+        row_value=B.data.astype(np.float64),
+        column_ptr=columns.indptr.astype(np.int64),
+        column_row=columns.indices.astype(np.int32),
+        column_value=columns.data.astype(np.float64),
+    )
+
+
+def _packed(term: Term, dim: int) -> tuple[Floats, ...]:
+    return term.packed_for(dim) if isinstance(term, regularizers.Regularizer) else term.packed()
+
+
+def _size(arrays: tuple[Floats, ...], term: Term) -> int:
+    return sum(int(np.prod(a.shape[a.ndim - axes :], dtype=np.int64))
+               for a, axes in zip(arrays, term._axes.values(), strict=True))
+
+
+def _code(table: dict[type[Term], tuple[str, int]], term: Term) -> int:
+    return table[type(term)][1]

@@ -1,0 +1,203 @@
+"""The NumPy engine: the specification.
+
+Written from the formulas, on the user's own objects and not on the packed arrays, so that it checks packing too. Slow
+and obvious; every other engine must give the same iterates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastadapd._terms import Floats
+from fastadapd.engines.packing import (
+    BAD_AGENT,
+    MEASURES,
+    MOMENTUM,
+    NOT_FINITE,
+    OK,
+    ADAPDState,
+    ADAPDSteps,
+    DPDAState,
+    DPDASteps,
+    Ints,
+)
+from fastadapd.network import Network
+from fastadapd.problem import Problem
+
+
+class ReferenceEngine:
+    """Plain NumPy.
+
+    Parameters
+    ----------
+    problem : Problem
+    network : Network
+    """
+
+    name = "numpy"
+
+    def __init__(self, problem: Problem, network: Network):
+        self.problem, self.network = problem, network
+        self.agents = [problem.agent(i) for i in range(problem.n_agents)]
+        B = network.consensus_matrix
+        columns = B.tocsc()
+        ptr, rows = network.owned_rows
+        self.owned = [rows[ptr[i] : ptr[i + 1]] for i in range(problem.n_agents)]
+        self.row = [(B.indices[a:b], B.data[a:b]) for a, b in zip(B.indptr, B.indptr[1:], strict=False)]
+        self.column = [(columns.indices[a:b], columns.data[a:b])
+                       for a, b in zip(columns.indptr, columns.indptr[1:], strict=False)]
+        self.laplacian: Any = network.laplacian
+
+    def adapd(self, steps: ADAPDSteps, state: ADAPDState, agents: Ints) -> int:
+        """Wake the agents one after the other (section 2 of the paper's method; see `fastadapd.methods.ADAPD`)."""
+        for i in agents:
+            if not 0 <= i < self.problem.n_agents:
+                return BAD_AGENT
+            status = self._activate(steps, state, int(i))
+            if status != OK:
+                return status
+        return OK
+
+    def _activate(self, steps: ADAPDSteps, state: ADAPDState, i: int) -> int:
+        N = self.problem.n_agents
+        k, p = int(state.counters[0]) + 1, int(state.counters[1])
+        x, lam, local = state.x, state.lambda_, steps.momentum == MOMENTUM["local"]
+
+        for r in self.owned[i]:
+            agents, B_r = self.row[r]
+            s = B_r @ x[agents]
+            if local:
+                s_hat = 2 * s - state.s_last[r]
+                state.s_last[r] = s
+            else:
+                # only agent p moved: s_r(X_k) - s_r(X_{k-1}) = B_rp (x_p - x_p before)
+                s_hat = s + N * B_r[agents == p].sum() * state.dx
+            gamma = steps.weight * steps.gamma[r] if steps.adaptive else steps.gamma[r]
+            lam[r] += gamma * s_hat
+
+        rows = slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
+        theta = state.theta[rows]
+        g, J, norm_squared, curvature = self._constraints(i, x[i], theta)
+        if steps.adaptive:
+            D = self._lipschitz(i) + curvature + steps.weight * steps.pull[i]
+            tau = 1 / ((1 + steps.kappa) * D)
+            sigma = steps.kappa * D / norm_squared if norm_squared > 0 else 0.0
+        else:
+            tau, sigma = steps.tau[i], steps.sigma[i]
+        if local:
+            g_hat = 2 * g - state.g_last[rows] if state.wakes[i] > 0 else g
+        else:
+            g_hat = g + N * (g - state.g_last[rows]) if p == i else g
+        theta[:] = self._project_dual(i, theta + sigma * g_hat)
+        state.g_last[rows] = g
+
+        rows_of_column, B_i = self.column[i]
+        v = self._gradient(i, x[i]) + J.T @ theta + B_i @ lam[rows_of_column]
+        z = x[i] - tau * v
+        if not np.isfinite(z).all():
+            return NOT_FINITE
+        new = self._prox(i, z, tau)
+
+        # xbar_K = [N x_K + sum_{k=1}^{K-1} x_k] / (K + N - 1); x_i has been iterates since_i .. k-1
+        state.x_sum[i] += (k - state.since[i]) * x[i]
+        state.since[i] = k
+        state.dx[:] = new - x[i]
+        x[i] = new
+        state.wakes[i] += 1
+        state.counters[:] = k, i
+        return OK
+
+    def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
+        """Synchronous iterations of DPDA-S (see `fastadapd.methods.DPDA`)."""
+        for _ in range(iterations):
+            first = state.counters[0] == 0
+            eta = 1.0
+            if steps.mu > 0 and not first:
+                eta = 1 / np.sqrt(1 + steps.mu * steps.tau.min() * steps.scale[0])
+                steps.scale[0] *= eta
+            tau, kappa, gamma = steps.tau * steps.scale[0], steps.kappa / steps.scale[0], steps.gamma / steps.scale[0]
+            x, x_old = state.x, state.x_old
+            state.s[:] += gamma * ((1 + eta) * x - eta * x_old)
+            force = self.laplacian @ state.s
+            new = np.empty_like(x)
+            for i in range(self.problem.n_agents):
+                rows = slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
+                theta = state.theta[rows]
+                g, J, _, _ = self._constraints(i, x[i], theta)
+                g_hat = g if first else (1 + eta) * g - eta * state.g_old[rows]
+                theta[:] = self._project_dual(i, theta + kappa[i] * g_hat)
+                norm = np.linalg.norm(theta)
+                if norm > steps.bound[i]:
+                    theta *= steps.bound[i] / norm
+                state.g_old[rows] = g
+                v = self._gradient(i, x[i]) + J.T @ theta + force[i] - steps.mu * x[i]
+                z = (x[i] - tau[i] * v) / (1 + tau[i] * steps.mu)
+                if not np.isfinite(z).all():
+                    return NOT_FINITE
+                new[i] = self._prox(i, z, tau[i] / (1 + tau[i] * steps.mu))
+            x_old[:] = x
+            x[:] = new
+            state.x_sum[:] += new
+            state.counters[0] += 1
+        return OK
+
+    def measure(self, x: Floats, theta: Floats, force: Floats, prox_step: Floats) -> tuple[Floats, Floats]:
+        """What every agent can say of a point: g (M,) and one row of `MEASURES` per agent."""
+        out = np.zeros((self.problem.n_agents, len(MEASURES)))
+        values = np.zeros(self.problem.n_rows)
+        for i, agent in enumerate(self.agents):
+            xi = x if x.ndim == 1 else x[i]
+            rows = slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
+            g, J, _, _ = self._constraints(i, xi, theta[rows])
+            values[rows] = g
+            equality = self._equality(i)
+            over = np.where(equality, np.abs(g), np.maximum(g, 0))
+            outside = agent.regularizer.distance(xi)
+            lengths = np.linalg.norm(J, axis=1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                distances = np.where(over > 0, over / lengths, 0.0)
+            gradient, reaction, t = self._gradient(i, xi), J.T @ theta[rows], prox_step[i]
+            moved = self._prox(i, xi - t * (gradient + reaction + force[i]), t)
+            out[i] = (
+                sum(float(f.value(xi)) for f in agent.objective) + float(agent.regularizer.value(xi)),
+                max(float(np.linalg.norm(over)), float(outside)),
+                max(float(distances.max(initial=0.0)), float(outside)),
+                np.abs(theta[rows] * g).sum(),
+                np.linalg.norm((xi - moved) / t),
+                np.linalg.norm(gradient),
+                np.linalg.norm(reaction),
+                np.linalg.norm(force[i]),
+            )
+        return values, out
+
+    def _constraints(self, i: int, x: Floats, theta: Floats) -> tuple[Floats, Floats, float, float]:
+        """g_i, J_i, |J_i|^2 with blocks added up, and the multiplier-weighted curvature <theta_i, L_gi>."""
+        g: list[Floats] = []
+        J: list[Floats] = []
+        norm_squared, curvature, first = 0.0, 0.0, 0
+        for term in self.agents[i].constraints:
+            g.append(term.value(x))
+            J.append(term.jacobian(x))
+            norm_squared += float(term.norm_squared) if term.affine else float(np.sum(J[-1] ** 2))
+            curvature += float(theta[first : first + term.rows].sum() * term.curvature)
+            first += term.rows
+        if not g:
+            return np.zeros(0), np.zeros((0, self.problem.dim)), 0.0, 0.0
+        return np.concatenate(g), np.concatenate(J), norm_squared, curvature
+
+    def _equality(self, i: int) -> np.ndarray:
+        return np.array([term.equality for term in self.agents[i].constraints for _ in range(term.rows)], dtype=bool)
+
+    def _project_dual(self, i: int, theta: Floats) -> Floats:
+        return np.where(self._equality(i), theta, np.maximum(theta, 0.0))
+
+    def _gradient(self, i: int, x: Floats) -> Floats:
+        return np.sum([np.zeros(self.problem.dim), *(f.gradient(x) for f in self.agents[i].objective)], axis=0)
+
+    def _lipschitz(self, i: int) -> float:
+        return sum(float(f.lipschitz) for f in self.agents[i].objective)
+
+    def _prox(self, i: int, z: Floats, tau: float) -> Floats:
+        return self.agents[i].regularizer.prox(z, tau)

@@ -1,0 +1,322 @@
+"""The experiment of the AD-APD paper: localization over a small-world network, AD-APD against DPDA-S.
+
+Four curves, all against the number of communications (one activation of AD-APD is one, an iteration of DPDA-S is one per
+agent):
+
+* AD-APD (paper): global momentum and the steps of the theory, with the multiplier bound from the Slater point.
+* AD-APD adaptive: the default of `fastadapd.solve`, nothing to choose.
+* DPDA-S (theory): the steps of the theory, with the same bound.
+* DPDA-S (best of tuning grid): for each seed the best of 24 choices, made with the optimum in hand: the multiplier bound
+  is 1.1 times the largest optimal multiplier, the Jacobian bound is the largest norm at the optimum, and gamma,
+  dual_weight and step_scale (up to 1.8, where nothing is guaranteed) are tried around those.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastadapd import engines, gallery, graphs, plotting
+from fastadapd._terms import Floats
+from fastadapd.centralized import CentralizedResult, solve_centralized
+from fastadapd.errors import FastadapdError
+from fastadapd.methods import ADAPD, DPDA, Method
+from fastadapd.network import Network
+from fastadapd.problem import Problem
+from fastadapd.result import Result
+from fastadapd.solver import Solver
+from fastadapd.steps import slater_bound
+
+PAPER, ADAPTIVE, THEORY, TUNED = CURVES = (
+    "AD-APD (paper)", "AD-APD adaptive", "DPDA-S (theory)", "DPDA-S (best of tuning grid)")
+COLUMNS = ("communications", "suboptimality", "infeasibility", "consensus_violation", "residual", "fun")
+
+_GAMMAS, _DUAL_WEIGHTS, _STEP_SCALES = (0.3, 1.0, 3.0, 10.0), (1.0, 3.0, 10.0), (1.0, 1.8)
+_SAFETY = 1.1  # bounds of the grid over what they bound: smaller is faster, below 1 converges to a wrong point
+_TARGETS = (1e-2, 1e-4, 1e-6)
+_TUNED_FOR = 1e-4
+_RESOLUTION = 1e-9  # relative accuracy of F* from an interior-point solver at its usual tolerances
+_SLICES = 20  # per run, how often Ctrl-C is looked at
+
+# one colour for a method; the steps of the theory lighter and dashed
+_STYLES: dict[str, dict[str, Any]] = {
+    PAPER: {"color": "#56B4E9", "linestyle": (0, (5, 1.5))},
+    ADAPTIVE: {"color": "#0B5FA5", "linewidth": 2.8},
+    THEORY: {"color": "#E69F00", "linestyle": (0, (5, 1.5))},
+    TUNED: {"color": "#C8420A"},
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Sizes of the experiment.
+
+    Attributes
+    ----------
+    n_agents, dim : int
+    n_edges : int
+        Random edges besides the cycle.
+    n_seeds : int
+        Problems, networks and activations are drawn from the seeds 0, 1, ...
+    communications : int
+        Length of every run, rounded up to a multiple of n_agents.
+    engine : str
+    """
+
+    n_agents: int = 30
+    dim: int = 20
+    n_edges: int = 60
+    n_seeds: int = 10
+    communications: int = 300_000
+    engine: str = "auto"
+
+    @property
+    def epochs(self) -> int:
+        """Length of every run."""
+        return -(-self.communications // self.n_agents)
+
+    def counts(self) -> np.ndarray:
+        """Communications at which all runs are recorded: about 60 on a logarithmic scale, multiples of n_agents."""
+        return np.unique(np.geomspace(1, self.epochs, 70).round().astype(np.int64)) * self.n_agents
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """What one seed draws, its optimum and the methods that are to find it."""
+
+    seed: int
+    problem: Problem
+    network: Network
+    optimum: CentralizedResult
+    slater: float
+
+    @classmethod
+    def draw(cls, size: Experiment, seed: int) -> Instance:
+        """Draw a problem and a network, and solve the problem with CVXPY and Clarabel."""
+        for_problem, for_network = np.random.default_rng(seed).spawn(2)
+        case = gallery.localization(size.n_agents, size.dim, rng=for_problem)
+        network = Network(graphs.small_world(size.n_agents, size.n_edges, rng=for_network))
+        return cls(seed, case.problem, network, solve_centralized(case.problem, solver="CLARABEL"),
+                   slater_bound(case.problem, case.slater_point))
+
+    def methods(self) -> list[tuple[str, Method]]:
+        """All runs: a curve's label and its method; many for the curve of the tuning grid."""
+        return [
+            (PAPER, ADAPD(momentum="global", steps="theory", multiplier_bound=self.slater)),
+            (ADAPTIVE, ADAPD()),
+            (THEORY, DPDA(multiplier_bound=self.slater)),
+            *((TUNED, method) for method in self.tuning_grid()),
+        ]
+
+    def tuning_grid(self) -> list[DPDA]:
+        """Choices around what only somebody who knows the optimum can know."""
+        x, constraint = self.optimum.x, self.problem.constraints[0].term
+        bound = max(_SAFETY * max(float(theta.max()) for theta in self.optimum.multipliers), 1.0)
+        steepest = float(np.linalg.norm(constraint.jacobian(x), axis=(-2, -1)).max())
+        lipschitz = float((self.problem.lipschitz() + bound * constraint.curvature).mean())
+        balanced = lipschitz / (2 * self.network.degrees.mean())
+        return [DPDA(gamma=gamma * balanced, dual_weight=weight, step_scale=scale, multiplier_bound=bound,
+                     jacobian_bound=steepest)
+                for gamma, weight, scale in itertools.product(_GAMMAS, _DUAL_WEIGHTS, _STEP_SCALES)]
+
+
+def run(size: Experiment, *, progress: bool = False) -> dict[str, list[Result]]:
+    """Run all curves for all seeds.
+
+    Parameters
+    ----------
+    size : Experiment
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    dict of str to list of Result
+        One result per seed for each of `CURVES`; for the tuning grid the best one.
+
+    Raises
+    ------
+    FastadapdError
+        When CVXPY, Clarabel or Matplotlib is missing, or the engine does not work here.
+    """
+    _require("cvxpy", "clarabel", "matplotlib")
+    engines.load(size.engine)
+    from tqdm.auto import tqdm
+
+    found: dict[tuple[str, int], list[Result]] = {(label, seed): [] for label in CURVES for seed in range(size.n_seeds)}
+    per_seed = 3 + len(_GAMMAS) * len(_DUAL_WEIGHTS) * len(_STEP_SCALES)
+    with tqdm(total=size.n_seeds * per_seed, unit="run", disable=not progress) as bar, _workers() as (pool, stop):
+        jobs = {}
+        for seed in range(size.n_seeds):
+            bar.set_description(f"CVXPY, seed {seed}")
+            instance = Instance.draw(size, seed)
+            for k, (label, method) in enumerate(instance.methods()):
+                jobs[pool.submit(_solve, instance, method, size, stop)] = (label, seed, k)
+        bar.set_description("solving")
+        done = {}
+        for job in as_completed(jobs):
+            done[jobs[job]] = job.result()
+            bar.update()
+    for (label, seed, _), result in sorted(done.items(), key=lambda item: item[0][2]):
+        found[label, seed].append(result)
+    return {label: [min(found[label, seed], key=_tuning_score) for seed in range(size.n_seeds)] for label in CURVES}
+
+
+def _solve(instance: Instance, method: Method, size: Experiment, stop: threading.Event) -> Result:
+    solver = Solver(instance.problem, instance.network, method=method, engine=size.engine, rng=instance.seed, tol=0,
+                    optimal_value=instance.optimum.fun, record=size.counts())
+    ends = np.unique(np.linspace(0, size.epochs, _SLICES + 1).astype(int))
+    with np.errstate(all="ignore"):  # some members of the grid diverge
+        for epochs in np.diff(ends):
+            if stop.is_set():
+                raise KeyboardInterrupt
+            solver.run(int(epochs))
+        return solver.result()
+
+
+@contextmanager
+def _workers() -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
+    """Threads, and the event that makes their work stop early; it is set when the block is left by an exception."""
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield pool, stop
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _require(*packages: str) -> None:
+    for package in packages:
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise FastadapdError(f"figure1 needs {package} ({error}): pip install 'fastadapd[figures]'") from error
+
+
+# -- looking at the outcome -------------------------------------------------------------------------------------------
+
+
+def largest_measure(result: Result) -> Floats:
+    """The largest of suboptimality, infeasibility and consensus violation at every recorded count; diverged: inf."""
+    largest = np.max([result.history[measure] for measure in plotting.MEASURES], axis=0)
+    return np.where(np.isfinite(largest), largest, np.inf)
+
+
+def communications_to(result: Result, target: float) -> float:
+    """Communications after which `largest_measure` stays at or below the target (interpolated); inf: never."""
+    counts, errors = result.history["communications"], largest_measure(result)
+    above = np.flatnonzero(errors > target)
+    if not above.size:
+        return float(counts[0]) if counts.size else np.inf
+    k = int(above[-1])
+    if k + 1 == len(errors):
+        return np.inf
+    if not np.isfinite(errors[k]):
+        return float(counts[k + 1])
+    x, y = np.log(counts[k : k + 2]), np.log(np.maximum(errors[k : k + 2], 1e-300))
+    return float(np.exp(x[0] + (np.log(target) - y[0]) / (y[1] - y[0]) * (x[1] - x[0])))
+
+
+def _tuning_score(result: Result) -> tuple[float, float]:
+    errors = largest_measure(result)
+    return communications_to(result, _TUNED_FOR), float(errors[-1]) if result.status is not result.status.DIVERGED else np.inf
+
+
+def _on_counts(results: Sequence[Result], counts: np.ndarray, value: Callable[[Result], Floats]) -> Floats:
+    """Values of all seeds (seeds, counts); inf after a run that diverged."""
+    table = np.full((len(results), len(counts)), np.inf)
+    for row, result in zip(table, results, strict=True):
+        own = value(result)
+        row[: len(own)] = own
+    return table
+
+
+def report(results: Mapping[str, Sequence[Result]], counts: np.ndarray) -> str:
+    """What a person wants to read: who is ahead when, by how much, and what it took.
+
+    Parameters
+    ----------
+    results : dict of str to sequence of Result
+        As `run` returns them.
+    counts : ndarray of int
+        As ``Experiment.counts``.
+
+    Returns
+    -------
+    str
+    """
+    medians = np.array([np.median(_on_counts(own, counts, largest_measure), axis=0) for own in results.values()])
+    shown = np.unique(np.searchsorted(counts, np.geomspace(counts[0], counts[-1], 12) * (1 - 1e-12)))
+    heads = [label.replace("best of tuning grid", "best of grid").split(" ", 1) for label in results]
+    lines = ["Largest of suboptimality, infeasibility and consensus violation; median over "
+             f"{len(next(iter(results.values())))} seeds", ""]
+    lines += [" " * 14 + "".join(f"{head[0]:>15}" for head in heads),
+              f"{'communications':>14}" + "".join(f"{head[1]:>15}" for head in heads) + "   ahead"]
+    lines += [f"{counts[k]:>14,}" + "".join(f"{value:>15.1e}" for value in medians[:, k]) + "   "
+              + _ahead(list(results), medians[:, k]) for k in shown]
+
+    lines += ["", "Median communications until it stays below, and the median measures at the end", ""]
+    lines += [f"{'':<28}" + "".join(f"{f'to {target:.0e}':>12}" for target in _TARGETS)
+              + f"{'suboptimality':>16}{'infeasibility':>15}{'consensus':>12}"]
+    for label, own in results.items():
+        needed = [float(np.median([communications_to(result, target) for result in own])) for target in _TARGETS]
+        final = [float(np.median(_on_counts(own, counts, lambda r, m=measure: r.history[m])[:, -1]))  # type: ignore[misc]
+                 for measure in plotting.MEASURES]
+        lines += [f"{label:<28}" + "".join(f"{f'{n:,.0f}' if np.isfinite(n) else '-':>12}" for n in needed)
+                  + f"{final[0]:>16.1e}{final[1]:>15.1e}{final[2]:>12.1e}"]
+    return "\n".join(lines)
+
+
+def _ahead(labels: Sequence[str], errors: Floats) -> str:
+    """'AD-APD adaptive, 12 x': the smallest error, and how much larger the second one is."""
+    errors = np.maximum(errors, _RESOLUTION)
+    first, second = np.argsort(errors, kind="stable")[:2]
+    ratio = errors[second] / errors[first]
+    if not ratio > 1.05:
+        return "even" if errors[first] > _RESOLUTION else "even (F* is not known better)"
+    return f"{labels[first]}, {ratio:.2g} x" if ratio < 100 else f"{labels[first]}, {ratio:.0e} x"
+
+
+def write_csv(results: Mapping[str, Sequence[Result]], path: Path) -> None:
+    """One row per curve, seed and recorded count."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("curve", "seed", *COLUMNS))
+        for label, own in results.items():
+            for seed, result in enumerate(own):
+                for row in zip(*(result.history[name].tolist() for name in COLUMNS), strict=True):
+                    rows.writerow((label, seed, *row))
+
+
+def draw(results: Mapping[str, Sequence[Result]], path: Path) -> None:
+    """The picture: three panels, median and 10-90 % band over the seeds."""
+    result = next(iter(results.values()))[0]
+    N, n = result.x_agents.shape
+    plotting.convergence(results, floor=_RESOLUTION, styles=_STYLES, path=path,
+                         title=f"Localization: {N} agents with private ellipsoids in {n} dimensions, small-world network "
+                               f"(median and 10-90 % of {len(next(iter(results.values())))} seeds)")
+
+
+def main(size: Experiment, out: Path, *, progress: bool = True) -> None:
+    """Run, print the report, write figure1.csv and figure1.png."""
+    results = run(size, progress=progress)
+    print(f"\nLocalization: {size.n_agents} agents with private ellipsoids in {size.dim} dimensions; network: cycle and "
+          f"{size.n_edges} random edges\n")
+    print(report(results, size.counts()))
+    print(_NOTES)
+    write_csv(results, out / "figure1.csv")
+    draw(results, out / "figure1.png")
+    print(f"\nWrote {out / 'figure1.png'} and {out / 'figure1.csv'}")

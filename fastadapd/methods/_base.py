@@ -1,0 +1,99 @@
+"""What every method is to the driver."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from fastadapd._terms import Floats
+from fastadapd.clocks import Stream
+from fastadapd.engines import Engine
+from fastadapd.network import Network
+from fastadapd.problem import Problem
+
+
+class Start(NamedTuple):
+    """Where a run begins."""
+
+    x: Floats
+    theta: Floats | None
+    lambda_: Floats | None
+
+
+class Run(ABC):
+    """A method at work on one problem: its state, and how to advance it.
+
+    Attributes
+    ----------
+    unit : int
+        Activations that cannot be divided: 1, or n_agents for a synchronous method.
+    state : NamedTuple of ndarray
+        Everything that changes; updated in place.
+    """
+
+    unit: int
+    state: NamedTuple
+
+    @abstractmethod
+    def advance(self, activations: int, stream: Stream) -> tuple[int, int]:
+        """Advance by a multiple of `unit`; returns (status code, activations taken from the stream or done)."""
+
+    @property
+    @abstractmethod
+    def activations(self) -> int:
+        """Activations done so far."""
+
+    @property
+    @abstractmethod
+    def x(self) -> Floats:
+        """The agents' copies (N, n)."""
+
+    @property
+    @abstractmethod
+    def theta(self) -> Floats:
+        """Multipliers of the constraints (M,)."""
+
+    @property
+    @abstractmethod
+    def consensus_multipliers(self) -> Floats:
+        """Multipliers of the consensus rows (R, n)."""
+
+    @abstractmethod
+    def ergodic(self) -> Floats:
+        """The averages the theory speaks of (N, n)."""
+
+    @abstractmethod
+    def force(self) -> Floats:
+        """B' lambda (N, n): what the network adds to each agent's gradient."""
+
+    @abstractmethod
+    def floats_sent(self) -> int:
+        """Floating-point numbers that went over an edge, both directions."""
+
+    def milestone(self) -> int | None:
+        """The next activation count at which `pass_milestone` must be called."""
+        return None
+
+    def pass_milestone(self) -> None:  # noqa: B027
+        """Adjust the method; called exactly at `milestone`."""
+
+    def extra(self) -> dict[str, np.ndarray]:
+        """State outside the arrays of `state`, for checkpoints."""
+        return {}
+
+    def restore_extra(self, saved: dict[str, np.ndarray]) -> None:  # noqa: B027
+        """Take back what `extra` gave."""
+
+
+@dataclass(frozen=True, eq=False)
+class Method(ABC):
+    """Options of a method. Frozen: a run never changes them."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def start(self, problem: Problem, network: Network, engine: Engine, start: Start) -> Run:
+        """Begin a run."""

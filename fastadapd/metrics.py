@@ -1,0 +1,107 @@
+"""The measures: the same words in results, histories, plots and tests.
+
+The residual is the largest of four relative numbers, each free of the units of cost and constraints:
+
+* primal: the largest violation of an agent, each row divided by the norm of its gradient, over ``max(1, |x|)``;
+* consensus: ``max_i |x_i - x| / max(1, |x|)`` with x the mean;
+* stationarity: ``max_i |x_i - prox_{t rho_i}(x_i - t v_i)| / t`` with ``v_i = grad f_i + J_i' theta_i + (B' lambda)_i``
+  and ``t = 1 / (L_i + <theta_i, L_gi>)``, over the size G of the agents' cost gradients;
+* complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N G max(1, |x|)``.
+
+G is the largest ``|grad f_i|`` or ``|grad f_i(0)|`` of any agent (plus the weights of an l1 term). Without any cost every
+feasible point is optimal, and only the first two count.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastadapd import regularizers
+from fastadapd._terms import Floats
+from fastadapd.engines import Engine
+from fastadapd.engines.packing import MEASURES
+from fastadapd.problem import Problem
+
+_COLUMN = {name: k for k, name in enumerate(MEASURES)}
+
+
+class Measures(NamedTuple):
+    """What `Evaluator` finds at one point."""
+
+    fun: float
+    suboptimality: float
+    infeasibility: float
+    consensus_violation: float
+    residual: float
+    primal: float
+    stationarity: float
+    complementarity: float
+
+
+class Evaluator:
+    """Measures points of one problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    engine : Engine
+    optimal_value : float
+        F*, or nan.
+    """
+
+    def __init__(self, problem: Problem, engine: Engine, optimal_value: float = np.nan):
+        self._problem, self._engine, self._optimum = problem, engine, optimal_value
+        self._lipschitz = problem.lipschitz()
+        self._curvature = np.zeros(problem.n_rows)
+        next_row = problem.row_ptr[:-1].copy()
+        for group in problem.constraints:
+            for k in range(group.term.rows):
+                self._curvature[next_row[group.agents] + k] = group.term.curvature
+            next_row[group.agents] += group.term.rows
+        origin = np.zeros(problem.dim)
+        pushes = np.zeros((problem.n_agents, problem.dim))
+        _, at_origin = engine.measure(origin, np.zeros(problem.n_rows), pushes, np.ones(problem.n_agents))
+        sizes = at_origin[:, _COLUMN["gradient"]].copy()
+        for group in problem.regularizers:
+            if isinstance(group.term, regularizers.L1):
+                weight = np.broadcast_to(group.term.weight, (*group.term.weight.shape[:-1], problem.dim))
+                sizes[group.agents] += np.linalg.norm(weight, axis=-1)
+        self._gradient_size = float(sizes.max())
+
+    def fun(self, x: Floats) -> float:
+        """Sum of all costs and simple terms at one point (n,)."""
+        return float(self._problem.values(x).sum())
+
+    def __call__(self, x: Floats, theta: Floats, force: Floats) -> Measures:
+        """Measure the agents' copies x (N, n) with multipliers theta (M,) and ``B' lambda`` (N, n)."""
+        N = self._problem.n_agents
+        curvature = self._lipschitz
+        if theta.size:
+            sums = np.concatenate([[0.0], np.cumsum(theta * self._curvature)])
+            curvature = curvature + np.diff(sums[self._problem.row_ptr])
+        step = 1.0 / np.where(curvature > 0, curvature, 1.0)
+        _, rows = self._engine.measure(x, theta, force, step)
+        fun = float(rows[:, _COLUMN["value"]].sum())
+        mean = x.mean(axis=0)
+        size = max(1.0, float(np.linalg.norm(mean)))
+        consensus = float(np.sqrt(((x - mean) ** 2).sum(axis=1).max())) / size
+        primal = float(rows[:, _COLUMN["distance"]].max()) / size
+        gradient = max(self._gradient_size, float(rows[:, _COLUMN["gradient"]].max()))
+        if gradient > 0:
+            stationarity = float(rows[:, _COLUMN["stationarity"]].max()) / gradient
+            complementarity = float(rows[:, _COLUMN["complementarity"]].sum()) / (N * gradient * size)
+        else:
+            stationarity = complementarity = 0.0
+        parts = (primal, consensus, stationarity, complementarity)
+        return Measures(
+            fun=fun,
+            suboptimality=abs(fun - self._optimum) / max(1.0, abs(self._optimum)),
+            infeasibility=float(rows[:, _COLUMN["violation"]].max()),
+            consensus_violation=consensus,
+            residual=max(parts) if np.isfinite(parts).all() else np.inf,
+            primal=primal,
+            stationarity=stationarity,
+            complementarity=complementarity,
+        )

@@ -1,0 +1,276 @@
+"""What the agents want: costs, simple terms and constraints, stacked or one agent at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastadapd._terms import Floats, Term
+from fastadapd.constraints import Constraint
+from fastadapd.errors import InvalidProblemError
+from fastadapd.objectives import Objective
+from fastadapd.regularizers import Regularizer, Zero
+
+_T = TypeVar("_T", bound=Term)
+
+
+_ONE_REGULARIZER = ("regularizer must be one term: the proximal map of a sum is not known. "
+                    "Put sets that do not fit into constraints")
+
+
+class Group(NamedTuple):
+    """A term and the agents that hold it: all of them (agent i holds ``term.agent(i)``), or a single one."""
+
+    term: Any
+    agents: NDArray[np.int64]
+
+
+class Terms(NamedTuple):
+    """All terms of one agent."""
+
+    objective: tuple[Objective, ...]
+    regularizer: Regularizer
+    constraints: tuple[Constraint, ...]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The terms of one agent.
+
+    Parameters
+    ----------
+    objective : Objective or sequence of Objective, optional
+        Smooth costs, added up. None: no cost.
+    regularizer : Regularizer, optional
+        None: no term.
+    constraints : Constraint or sequence of Constraint, optional
+    """
+
+    objective: Objective | Sequence[Objective] | None = None
+    regularizer: Regularizer | None = None
+    constraints: Constraint | Sequence[Constraint] = ()
+
+    def terms(self) -> Terms:
+        """The same terms in one shape: tuples of costs and constraints, and a regularizer that is never None."""
+        regularizer = _as_tuple(self.regularizer, Regularizer, "regularizer")
+        if len(regularizer) > 1:
+            raise InvalidProblemError(_ONE_REGULARIZER)
+        return Terms(
+            _as_tuple(self.objective, Objective, "objective"),
+            regularizer[0] if regularizer else Zero(),
+            _as_tuple(self.constraints, Constraint, "constraints"),
+        )
+
+
+class Problem:
+    """Minimize the sum of all costs and simple terms subject to the constraints of every agent.
+
+    Parameters
+    ----------
+    objective : Objective or sequence of Objective, optional
+        Smooth costs, added up.
+    regularizer : Regularizer, optional
+        One simple term; its proximal map is used.
+    constraints : Constraint or sequence of Constraint, optional
+    n_agents : int, optional
+        Needed only when no term is stacked, so that all agents hold the same.
+    dim : int, optional
+        Number of coordinates; needed only when no term tells.
+
+    Attributes
+    ----------
+    n_agents, dim : int
+    objectives, constraints : tuple of Group
+        In the order given; the rows of an agent's multipliers follow the order of the constraints.
+    regularizers : tuple of Group
+        Every agent is in exactly one.
+    n_rows : int
+        Constraint rows of all agents together.
+    row_ptr : ndarray, shape (n_agents + 1,)
+        Rows of agent i are ``row_ptr[i]:row_ptr[i + 1]``.
+
+    Raises
+    ------
+    InvalidProblemError
+        When terms disagree on the number of agents or coordinates.
+    """
+
+    def __init__(
+        self,
+        objective: Objective | Sequence[Objective] | None = None,
+        regularizer: Regularizer | None = None,
+        constraints: Constraint | Sequence[Constraint] = (),
+        *,
+        n_agents: int | None = None,
+        dim: int | None = None,
+    ):
+        everyone = Agent(objective, regularizer, constraints).terms()
+        terms: tuple[Term, ...] = (*everyone.objective, everyone.regularizer, *everyone.constraints)
+        counts = [(type(t).__name__, t.n_agents) for t in terms if t.n_agents is not None]
+        if n_agents is not None:
+            counts.insert(0, ("n_agents", _positive("n_agents", n_agents)))
+        if not counts:
+            raise InvalidProblemError("no term is stacked over agents, so the number of agents is not known: "
+                                      "give n_agents=, or a first axis for the agents in some parameter")
+        for name, count in counts:
+            if count != counts[0][1]:
+                raise InvalidProblemError(f"{name} is for {count} agents but {counts[0][0]} is for {counts[0][1]}")
+        everybody = np.arange(counts[0][1])
+        self._finish(
+            counts[0][1],
+            dim,
+            tuple(Group(t, everybody) for t in everyone.objective),
+            (Group(everyone.regularizer, everybody),),
+            tuple(Group(t, everybody) for t in everyone.constraints),
+        )
+
+    @classmethod
+    def from_agents(cls, agents: Iterable[Agent], *, dim: int | None = None) -> Problem:
+        """A problem from agents that differ: other terms, other numbers of constraints.
+
+        Parameters
+        ----------
+        agents : iterable of Agent
+            Agent i of the network is the i-th.
+        dim : int, optional
+            Number of coordinates; needed only when no term tells.
+
+        Returns
+        -------
+        Problem
+        """
+        agents = list(agents)
+        if not agents:
+            raise InvalidProblemError("agents is empty: a problem needs at least one agent")
+        groups: dict[str, list[Group]] = {"objective": [], "regularizer": [], "constraints": []}
+        own = []
+        for i, agent in enumerate(agents):
+            if not isinstance(agent, Agent):
+                raise InvalidProblemError(f"agent {i} is a {type(agent).__name__}; it must be a fastadapd.Agent")
+            try:
+                own.append(agent.terms())
+            except InvalidProblemError as error:
+                raise InvalidProblemError(f"agent {i}: {error}") from None
+            at = np.array([i])
+            for name, kept in groups.items():
+                for term in _as_tuple(getattr(own[-1], name), Term, name):
+                    if term.n_agents is not None:
+                        raise InvalidProblemError(f"agent {i}: {type(term).__name__} is stacked over {term.n_agents} "
+                                                  "agents; give the data of one agent here")
+                    kept.append(Group(term, at))
+        self = cls.__new__(cls)
+        self._finish(len(agents), dim, *(tuple(kept) for kept in groups.values()))
+        self._agents = own
+        return self
+
+    _agents: list[Terms] | None = None
+
+    def _finish(self, n_agents: int, dim: int | None, objectives: tuple[Group, ...], regularizers: tuple[Group, ...],
+                constraints: tuple[Group, ...]) -> None:
+        self.n_agents = n_agents
+        self.objectives = objectives
+        self.regularizers = regularizers
+        self.constraints = constraints
+        self.dim = self._find_dim(dim)
+        rows = np.zeros(n_agents, dtype=np.int64)
+        for group in constraints:
+            rows[group.agents] += group.term.rows
+        self.row_ptr = np.concatenate([[0], np.cumsum(rows)])
+        self.n_rows = int(self.row_ptr[-1])
+
+    def _find_dim(self, dim: int | None) -> int:
+        known: list[tuple[str, int]] = [] if dim is None else [("dim", _positive("dim", dim))]
+        for group in (*self.objectives, *self.regularizers, *self.constraints):
+            if group.term.dim is not None:
+                where = "" if len(group.agents) == self.n_agents else f"agent {group.agents[0]}: "
+                known.append((where + type(group.term).__name__, group.term.dim))
+        if not known:
+            raise InvalidProblemError("no term tells the number of coordinates: give dim=")
+        for name, length in known:
+            if length != known[0][1]:
+                raise InvalidProblemError(f"{name} has {length} coordinates but {known[0][0]} has {known[0][1]}; "
+                                          "all agents decide on the same vector")
+        return known[0][1]
+
+    def agent(self, i: int) -> Terms:
+        """The terms of agent i, with its own data only.
+
+        Parameters
+        ----------
+        i : int
+
+        Returns
+        -------
+        Terms
+            Named tuple of objective (a tuple), regularizer and constraints (a tuple).
+        """
+        if not 0 <= i < self.n_agents:
+            raise IndexError(f"agent {i} is not one of the {self.n_agents} agents")
+
+        if self._agents is not None:
+            return self._agents[i]
+        return Terms(
+            tuple(group.term.agent(i) for group in self.objectives),
+            self.regularizers[0].term.agent(i),
+            tuple(group.term.agent(i) for group in self.constraints),
+        )
+
+    def values(self, x: Floats) -> Floats:
+        """f_i + rho_i of every agent at x, sets counting 0.
+
+        Parameters
+        ----------
+        x : ndarray, shape (dim,) or (n_agents, dim)
+            One point for all, or one each.
+
+        Returns
+        -------
+        ndarray, shape (n_agents,)
+        """
+        x = np.asarray(x, dtype=np.float64)
+        total = np.zeros(self.n_agents)
+        for group in (*self.objectives, *self.regularizers):
+            total[group.agents] += group.term.value(x if x.ndim == 1 else x[group.agents])
+        return total
+
+    def lipschitz(self) -> Floats:
+        """Lipschitz constants L_i of the gradients of all agents' costs, shape (n_agents,)."""
+        return self._sum_objectives("lipschitz")
+
+    def strong_convexity(self) -> Floats:
+        """Moduli of strong convexity mu_i of all agents' costs, shape (n_agents,)."""
+        return self._sum_objectives("strong_convexity")
+
+    def _sum_objectives(self, name: str) -> Floats:
+        total = np.zeros(self.n_agents)
+        for group in self.objectives:
+            total[group.agents] += getattr(group.term, name)
+        return total
+
+    def __repr__(self) -> str:
+        return f"Problem({self.n_agents} agents, {self.dim} coordinates, {self.n_rows} constraint rows)"
+
+
+def _as_tuple(value: Any, kind: type[_T], name: str) -> tuple[_T, ...]:
+    if value is None:
+        return ()
+    terms = (value,) if isinstance(value, Term) else value
+    try:
+        terms = tuple(terms)
+    except TypeError:
+        raise InvalidProblemError(f"{name} must be a {kind.__name__} or a sequence of them, "
+                                  f"not {type(value).__name__}") from None
+    for term in terms:
+        if not isinstance(term, kind):
+            raise InvalidProblemError(f"{name}: {type(term).__name__} is no {kind.__name__}")
+    return terms
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise InvalidProblemError(f"{name} must be a positive integer, not {value!r}")
+    return int(value)

@@ -1,0 +1,114 @@
+"""What a run gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from fastadapd._terms import Floats
+
+
+class Status(IntEnum):
+    """Why a run stopped."""
+
+    SOLVED = 0
+    MAX_EPOCHS = 1
+    TIME_LIMIT = 2
+    DIVERGED = 3
+    INTERRUPTED = 4
+    STOPPED = 5
+    """The callback asked for it."""
+    END_OF_CLOCK = 6
+    """A recorded sequence of activations ended."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a run; also answers to ``result["x"]``.
+
+    Attributes
+    ----------
+    x : ndarray, shape (dim,)
+        The decision: the mean of the agents' copies.
+    x_agents : ndarray, shape (n_agents, dim)
+        The agents' copies at the point that is reported (last or ergodic).
+    x_ergodic : ndarray, shape (n_agents, dim)
+        The ergodic averages.
+    multipliers : tuple of ndarray
+        For each agent the multipliers of its constraint rows, with the sign of the Lagrangian ``f + theta'g``.
+    consensus_multipliers : ndarray, shape (rows of the consensus matrix, dim)
+    fun : float
+        Sum of all costs and simple terms at x.
+    suboptimality : float
+        ``|F(X) - F*| / max(1, |F*|)`` with every agent at its own copy; nan unless optimal_value was given.
+    infeasibility : float
+        Largest distance of an agent's g_i(x_i) to its cone (and of x_i to the domain of its simple term).
+    consensus_violation : float
+        ``max_i |x_i - mean| / max(1, |mean|)``.
+    residual : float
+        Largest relative KKT residual at x_agents; see `fastadapd.metrics`.
+    activations, communications, floats_sent : int
+        A synchronous iteration counts n_agents activations and communications.
+    epochs : float
+        Activations per agent.
+    success : bool
+        ``residual <= tol``, and nothing else.
+    status : Status
+    message : str
+    history : dict of str to ndarray
+        Arrays of equal length: activations, communications, floats_sent, epochs, fun (every agent at its own copy),
+        suboptimality, infeasibility, consensus_violation, residual.
+    method, engine : str
+    runtime : float
+        Seconds spent in `run`.
+    """
+
+    x: Floats
+    x_agents: Floats
+    x_ergodic: Floats
+    multipliers: tuple[Floats, ...] = field(repr=False)
+    consensus_multipliers: Floats = field(repr=False)
+    fun: float
+    suboptimality: float
+    infeasibility: float
+    consensus_violation: float
+    residual: float
+    activations: int
+    communications: int
+    floats_sent: int
+    epochs: float
+    success: bool
+    status: Status
+    message: str
+    history: dict[str, np.ndarray] = field(repr=False)
+    method: str
+    engine: str
+    runtime: float
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.keys():
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(fields(self))
+
+    def keys(self) -> tuple[str, ...]:
+        """Names of all attributes."""
+        return tuple(f.name for f in fields(self))
+
+    def __repr__(self) -> str:
+        shown = {"message": self.message, "success": self.success, "status": f"{self.status.name} ({int(self.status)})",
+                 "x": np.array2string(self.x, precision=6, threshold=8, prefix=" " * 21)}
+        numbers = ("fun", "residual", "infeasibility", "consensus_violation", "suboptimality", "epochs")
+        shown |= {name: f"{getattr(self, name):.6g}" for name in numbers}
+        shown |= {name: str(getattr(self, name)) for name in ("activations", "communications", "method", "engine")}
+        shown["runtime"] = f"{self.runtime:.3g} s"
+        return "\n".join(f"{name:>19}: {text}" for name, text in shown.items())

@@ -1,0 +1,472 @@
+"""The driver: advance in chunks, record, check, stop. The same for every method and engine."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastadapd import clocks, engines
+from fastadapd._terms import Floats
+from fastadapd.engines.packing import NOT_FINITE, OK
+from fastadapd.errors import FastadapdError, InvalidOptionError
+from fastadapd.methods import Method, as_method
+from fastadapd.methods._base import Start
+from fastadapd.metrics import Evaluator, Measures
+from fastadapd.network import Network
+from fastadapd.problem import Problem
+from fastadapd.result import Result, Status
+
+_HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
+            "consensus_violation", "residual")
+_CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
+
+_MESSAGES = {
+    Status.SOLVED: "Solved: the residual {residual:.2e} is within tol = {tol:.1e}.",
+    Status.MAX_EPOCHS: "Stopped after {epochs:g} epochs with residual {residual:.2e} above tol = {tol:.1e}; "
+                       "raise max_epochs, or look at history['residual'].",
+    Status.TIME_LIMIT: "Stopped at the time limit with residual {residual:.2e} above tol = {tol:.1e}.",
+    Status.DIVERGED: "Diverged: an iterate is no longer finite after {epochs:g} epochs; shorter steps, or steps='adaptive'.",
+    Status.INTERRUPTED: "Interrupted after {epochs:g} epochs with residual {residual:.2e}.",
+    Status.STOPPED: "Stopped by the callback after {epochs:g} epochs with residual {residual:.2e}.",
+    Status.END_OF_CLOCK: "The recorded activations ended after {epochs:g} epochs with residual {residual:.2e}.",
+}
+
+
+class Solver:
+    """A run that keeps its state: advance it, look at it, go on.
+
+    Parameters
+    ----------
+    problem : Problem
+    network : Network
+        As many agents as the problem.
+    method : str or Method
+        "ad-apd", "dpda-s" or an options object of `fastadapd.methods`.
+    engine : {"auto", "c", "numba", "numpy"}
+    rng : None, int or numpy.random.Generator
+        Seed of the activations (SPEC 7). The same seed gives the same result on every engine.
+    clock : str, Clock or sequence of int
+        Who wakes when: "uniform", "shuffled", "cyclic", an object of `fastadapd.clocks`, or a recorded sequence.
+    x0 : array_like, shape (dim,) or (n_agents, dim), optional
+        Start; by default 0, in any case moved into each agent's set.
+    multipliers : sequence of array_like, optional
+        Start of the constraint multipliers, one array per agent, as in `Result.multipliers`.
+    consensus_multipliers : array_like, optional
+        Start of the consensus multipliers, as in `Result.consensus_multipliers`.
+    tol : float
+        Stop at ``residual <= tol``; 0: never.
+    optimal_value : float, optional
+        F*, if it is known, for `suboptimality`.
+    point : {"last", "ergodic"}
+        Which agents' copies are measured and returned.
+    record : int, sequence of int or None
+        History at every multiple of this many activations, or at these activation counts; None: at the checks.
+    callback : callable, optional
+        Called with a `Result` after every check; raising StopIteration or returning True stops.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    InvalidOptionError, EngineError
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        network: Network,
+        *,
+        method: str | Method = "ad-apd",
+        engine: str = "auto",
+        rng: int | np.random.Generator | None = None,
+        clock: str | clocks.Clock | Sequence[int] | np.ndarray = "uniform",
+        x0: ArrayLike | None = None,
+        multipliers: Sequence[ArrayLike] | None = None,
+        consensus_multipliers: ArrayLike | None = None,
+        tol: float = 1e-6,
+        optimal_value: float | None = None,
+        point: str = "last",
+        record: int | Sequence[int] | np.ndarray | None = None,
+        callback: Callable[[Result], Any] | None = None,
+        progress: bool = False,
+    ):
+        if not isinstance(problem, Problem):
+            raise InvalidOptionError(f"problem must be a fastadapd.Problem, not {type(problem).__name__}")
+        if not isinstance(network, Network):
+            raise InvalidOptionError(f"network must be a fastadapd.Network, not {type(network).__name__}; "
+                                     "fastadapd.Network(graph) makes one")
+        if network.n_agents != problem.n_agents:
+            raise InvalidOptionError(f"network has {network.n_agents} agents but problem has {problem.n_agents}")
+        if not 0 <= tol < np.inf:
+            raise InvalidOptionError(f"tol is {tol}; it must be 0 or positive, and finite")
+        if point not in ("last", "ergodic"):
+            raise InvalidOptionError(f"point: {point!r} is not known; use 'last' or 'ergodic'")
+        self.problem, self.network = problem, network
+        self._method = as_method(method)
+        start = self._start(x0, multipliers, consensus_multipliers)
+        self._stream = clocks.Stream(clocks.as_clock(clock), problem.n_agents, np.random.default_rng(rng))
+        self._engine = engines.load(engine)(problem, network)
+        self._run = self._method.start(problem, network, self._engine, start)
+        self._evaluate = Evaluator(problem, self._engine, np.nan if optimal_value is None else float(optimal_value))
+        self._tol, self._point, self._callback, self._progress = tol, point, callback, progress
+        self._record_every, self._record_at = self._recording(record)
+        self._rows: list[tuple[float, ...]] = []
+        self._next_check = 0
+        self._status: Status | None = None
+        self._runtime = 0.0
+        self._last: tuple[int, Measures] | None = None
+
+    def _start(self, x0: ArrayLike | None, multipliers: Sequence[ArrayLike] | None,
+               consensus_multipliers: ArrayLike | None) -> Start:
+        N, n = self.problem.n_agents, self.problem.dim
+        x = np.zeros((N, n))
+        if x0 is not None:
+            given = _finite("x0", x0)
+            if given.shape not in ((n,), (N, n)):
+                raise InvalidOptionError(f"x0 has shape {given.shape}; it must be ({n},) or ({N}, {n})")
+            x[:] = given
+        for group in self.problem.regularizers:
+            if group.term.is_set:
+                x[group.agents] = group.term.prox(x[group.agents])
+        theta = None
+        if multipliers is not None:
+            theta = self._flat_multipliers(multipliers)
+        lambda_ = None
+        if consensus_multipliers is not None:
+            lambda_ = _finite("consensus_multipliers", consensus_multipliers)
+            rows = self.network.consensus_matrix.shape[0]
+            if lambda_.shape not in ((rows, n), (N, n)):
+                raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; it must be ({rows}, {n}), one "
+                                         "row per row of the consensus matrix")
+        return Start(x, theta, lambda_)
+
+    def _flat_multipliers(self, multipliers: Sequence[ArrayLike]) -> Floats:
+        if len(multipliers) != self.problem.n_agents:
+            raise InvalidOptionError(f"multipliers has {len(multipliers)} arrays; it needs one for each of the "
+                                     f"{self.problem.n_agents} agents")
+        arrays = [_finite(f"multipliers of agent {i}", m) for i, m in enumerate(multipliers)]
+        for i, (array, rows) in enumerate(zip(arrays, np.diff(self.problem.row_ptr), strict=True)):
+            if array.shape != (rows,):
+                raise InvalidOptionError(f"multipliers of agent {i} has shape {array.shape}; the agent has {rows} rows")
+        theta = np.concatenate(arrays)
+        next_row = self.problem.row_ptr[:-1].copy()
+        for group in self.problem.constraints:
+            for k in range(group.term.rows):
+                at = next_row[group.agents] + k
+                if not group.term.equality and (theta[at] < 0).any():
+                    i = int(group.agents[np.argmax(theta[at] < 0)])
+                    raise InvalidOptionError(f"multipliers of agent {i}: those of an inequality must not be negative")
+            next_row[group.agents] += group.term.rows
+        return theta
+
+    def _recording(self, record: Any) -> tuple[int | None, np.ndarray | None]:
+        if record is None:
+            return None, None
+        if isinstance(record, (int, np.integer)) and not isinstance(record, bool):
+            if record < 1:
+                raise InvalidOptionError(f"record is {record}; it must be a positive number of activations")
+            return int(record), None
+        counts = np.asarray(record)
+        if counts.ndim != 1 or counts.dtype.kind not in "iu" or (counts < 0).any():
+            raise InvalidOptionError("record must be a positive integer or a sequence of activation counts")
+        return None, np.unique(counts)
+
+    # -- advancing ----------------------------------------------------------------------------------------------------
+
+    def run(self, epochs: float, *, time_limit: float | None = None) -> None:
+        """Advance until solved, for `epochs` epochs at most (n_agents activations each); see `result` for the outcome.
+
+        Parameters
+        ----------
+        epochs : float
+            More epochs from here.
+        time_limit : float, optional
+            Seconds for this call.
+        """
+        if not 0 <= epochs < np.inf:
+            raise InvalidOptionError(f"epochs is {epochs}; it must be 0 or positive, and finite")
+        if time_limit is not None and not time_limit > 0:
+            raise InvalidOptionError(f"time_limit is {time_limit}; it must be a positive number of seconds")
+        began = time.perf_counter()
+        end = self._run.activations + self._whole(epochs * self.problem.n_agents)
+        with _interruptible() as interrupted, self._bar(end) as bar:
+            self._status = self._loop(end, began, time_limit, interrupted, bar)
+        self._runtime += time.perf_counter() - began
+
+    def _loop(self, end: int, began: float, time_limit: float | None, interrupted: Callable[[], bool],
+              bar: Any) -> Status:
+        run, chunk = self._run, 256
+        while True:
+            now = run.activations
+            if now == run.milestone():
+                run.pass_milestone()
+            if now == self._next_record():
+                self._record()
+            if now >= self._next_check:
+                self._schedule_check(now)
+                residual = self._measure().residual
+                if self._record_every is None and self._record_at is None:
+                    self._record()
+                bar.set_postfix(residual=f"{residual:.1e}", refresh=False)
+                if self._is_solved(residual):
+                    return Status.SOLVED
+                if self._callback is not None and now > 0 and self._asked_to_stop():
+                    return Status.STOPPED
+            if now >= end:
+                return Status.MAX_EPOCHS
+            if interrupted():
+                return Status.INTERRUPTED
+            if time_limit is not None and time.perf_counter() - began >= time_limit:
+                return Status.TIME_LIMIT
+            stops = (end, self._next_check, self._next_record(), run.milestone(), now + self._whole(chunk))
+            count = min(stop for stop in stops if stop is not None and stop > now) - now
+            started = time.perf_counter()
+            status, done = run.advance(count, self._stream)
+            elapsed = time.perf_counter() - started
+            bar.update((run.activations - now) / self.problem.n_agents)
+            if status == NOT_FINITE:
+                return Status.DIVERGED
+            if status != OK:
+                raise FastadapdError(f"the engine {self._engine.name!r} reports status {status}")
+            if done < count:
+                return Status.END_OF_CLOCK
+            if count >= chunk:
+                chunk = max(1, int(chunk * min(2.0, _CHUNK_SECONDS / max(elapsed, 1e-9))))
+
+    def _is_solved(self, residual: float) -> bool:
+        return residual <= self._tol and self._tol > 0
+
+    def _whole(self, activations: float) -> int:
+        """Rounded up to what the method cannot divide."""
+        unit = self._run.unit
+        return int(-(-activations // unit)) * unit
+
+    def _schedule_check(self, now: int) -> None:
+        # 5 % apart and 10 epochs at least: an overshoot of 5 %, and few checks in long runs
+        self._next_check = now + self._whole(max(10 * self.problem.n_agents, 0.05 * now))
+
+    def _next_record(self) -> int | None:
+        now = self._run.activations
+        recorded = self._rows[-1][0] if self._rows else -1
+        if self._record_every is not None:
+            at = now if recorded < now and now % self._record_every == 0 else (now // self._record_every + 1) * self._record_every
+            return self._whole(at)
+        if self._record_at is not None:
+            k = int(np.searchsorted(self._record_at, now if recorded < now else now + 1))
+            return self._whole(int(self._record_at[k])) if k < len(self._record_at) else None
+        return None
+
+    def _asked_to_stop(self) -> bool:
+        try:
+            return self._callback(self.result()) is True  # type: ignore[misc]
+        except StopIteration:
+            return True
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def _copies(self) -> Floats:
+        return self._run.x if self._point == "last" else self._run.ergodic()
+
+    def _measure(self) -> Measures:
+        now = self._run.activations
+        if self._last is None or self._last[0] != now:
+            self._last = now, self._evaluate(self._copies(), self._run.theta, self._run.force())
+        return self._last[1]
+
+    def _record(self) -> None:
+        m, now = self._measure(), self._run.activations
+        self._rows.append((now, now, self._run.floats_sent(), now / self.problem.n_agents, m.fun, m.suboptimality,
+                           m.infeasibility, m.consensus_violation, m.residual))
+
+    def result(self) -> Result:
+        """The run so far."""
+        measures, now, N = self._measure(), self._run.activations, self.problem.n_agents
+        copies = self._copies().copy()
+        x = copies.mean(axis=0)
+        solved = self._is_solved(measures.residual)
+        status = Status.SOLVED if solved else Status.MAX_EPOCHS if self._status is None else self._status
+        columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_HISTORY)
+        history = {name: np.array(column, dtype=np.int64 if k < 3 else np.float64)
+                   for k, (name, column) in enumerate(zip(_HISTORY, columns, strict=True))}
+        return Result(
+            x=x,
+            x_agents=copies,
+            x_ergodic=self._run.ergodic(),
+            multipliers=tuple(np.split(self._run.theta.copy(), self.problem.row_ptr[1:-1])),
+            consensus_multipliers=self._run.consensus_multipliers.copy(),
+            fun=self._evaluate.fun(x),
+            suboptimality=measures.suboptimality,
+            infeasibility=measures.infeasibility,
+            consensus_violation=measures.consensus_violation,
+            residual=measures.residual,
+            activations=now,
+            communications=now,
+            floats_sent=self._run.floats_sent(),
+            epochs=now / N,
+            success=solved,
+            status=status,
+            message=_MESSAGES[status].format(residual=measures.residual, tol=self._tol, epochs=now / N),
+            history=history,
+            method=self._method.name,
+            engine=self._engine.name,
+            runtime=self._runtime,
+        )
+
+    # -- saving -------------------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything that `restore` needs to go on as if nothing had happened.
+
+        Returns
+        -------
+        dict
+            Arrays and plain Python objects; it can be pickled.
+        """
+        return {
+            "method": self._method.name,
+            "shape": (self.problem.n_agents, self.problem.dim, self.problem.n_rows),
+            "state": {name: array.copy() for name, array in self._run.state._asdict().items()},
+            "extra": self._run.extra(),
+            "stream": self._stream.checkpoint(),
+            "rows": list(self._rows),
+            "next_check": self._next_check,
+            "runtime": self._runtime,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on where `checkpoint` was called, in this or another process and on any engine.
+
+        Parameters
+        ----------
+        saved : dict
+            From `checkpoint` of a solver with the same problem, network, method and clock.
+        """
+        shape = (self.problem.n_agents, self.problem.dim, self.problem.n_rows)
+        if saved["method"] != self._method.name or tuple(saved["shape"]) != shape:
+            raise InvalidOptionError(f"the checkpoint is of {saved['method']} with (agents, coordinates, rows) = "
+                                     f"{tuple(saved['shape'])}; this solver is {self._method.name} with {shape}")
+        for name, array in self._run.state._asdict().items():
+            if array.shape != saved["state"][name].shape:
+                raise InvalidOptionError(f"the checkpoint's {name} has shape {saved['state'][name].shape}, not {array.shape}: "
+                                         "it is of another network")
+        for name, array in self._run.state._asdict().items():
+            array[...] = saved["state"][name]
+        self._run.restore_extra(saved["extra"])
+        self._stream.restore(saved["stream"])
+        self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
+        self._runtime, self._last, self._status = saved["runtime"], None, None
+
+    @contextmanager
+    def _bar(self, end: int) -> Iterator[Any]:
+        if not self._progress:
+            yield _NoBar()
+            return
+        from tqdm.auto import tqdm
+
+        total = (end - self._run.activations) / self.problem.n_agents
+        with tqdm(total=round(total), unit="epoch", desc=self._method.name,
+                  bar_format="{l_bar}{bar}| {n:.0f}/{total_fmt} epochs [{elapsed}, {rate_fmt}{postfix}]") as bar:
+            yield bar
+
+
+class _NoBar:
+    def update(self, n: float) -> None:
+        pass
+
+    def set_postfix(self, **shown: Any) -> None:
+        pass
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Note Ctrl-C instead of raising in the middle of an update; a second one raises at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    pressed = False
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _finite(name: str, value: ArrayLike) -> Floats:
+    array = np.array(value, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise InvalidOptionError(f"{name} holds a value that is not finite")
+    return array
+
+
+def solve(
+    problem: Problem,
+    network: Network,
+    *,
+    method: str | Method = "ad-apd",
+    engine: str = "auto",
+    rng: int | np.random.Generator | None = None,
+    tol: float = 1e-6,
+    max_epochs: float = 20_000,
+    time_limit: float | None = None,
+    **options: Any,
+) -> Result:
+    """Solve a problem over a network.
+
+    Parameters
+    ----------
+    problem : Problem
+    network : Network
+        As many agents as the problem.
+    method : str or Method
+        "ad-apd", "dpda-s" or an options object of `fastadapd.methods`.
+    engine : {"auto", "c", "numba", "numpy"}
+        "auto": C if it was compiled, else Numba. One that was named is never replaced.
+    rng : None, int or numpy.random.Generator
+        Seed of the activations (SPEC 7).
+    tol : float
+        Stop at ``residual <= tol``.
+    max_epochs : float
+        At most this many epochs of n_agents activations.
+    time_limit : float, optional
+        Seconds.
+    **options
+        Other parameters of `Solver`: clock, x0, multipliers, consensus_multipliers, optimal_value, point, record,
+        callback, progress.
+
+    Returns
+    -------
+    Result
+        Not having converged is no error: look at ``success``, ``status`` and ``message``.
+
+    Raises
+    ------
+    InvalidOptionError, EngineError
+
+    Examples
+    --------
+    >>> import numpy as np, fastadapd as fa
+    >>> targets = np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 3.0]])
+    >>> problem = fa.Problem(fa.objectives.Quadratic(np.eye(2), -targets), fa.regularizers.Box(0, 1.5))
+    >>> network = fa.Network([(0, 1), (1, 2)])
+    >>> result = fa.solve(problem, network, rng=0)
+    >>> result.success, result.x.round(4)
+    (True, array([1.5, 1. ]))
+    """
+    solver = Solver(problem, network, method=method, engine=engine, rng=rng, tol=tol, **options)
+    solver.run(max_epochs, time_limit=time_limit)
+    return solver.result()
