@@ -189,11 +189,11 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
 
 
 @_inlined
-def _dual_step(problem: ProblemArrays, i: int, x: Floats, sigma: float, c: float, g_quadratic: Floats, J: Floats,
+def _dual_step(problem: ProblemArrays, i: int, x: Floats, sigma: float | None, c: float, g_quadratic: Floats, J: Floats,
                theta: Floats, g_last: Floats, reaction: Floats) -> None:
     """theta_r <- proj(theta_r + sigma (g_r + c (g_r - g_last_r))),  g_last <- g,  reaction <- J'theta.
 
-    g_quadratic and J come from `_constraint_probe`. With sigma = 0 theta is not touched.
+    g_quadratic and J come from `_constraint_probe`. Without sigma theta is not touched.
     """
     n, start = problem.dim, problem.constraint_ptr[i]
     reaction[:] = 0.0
@@ -205,7 +205,7 @@ def _dual_step(problem: ProblemArrays, i: int, x: Floats, sigma: float, c: float
             r = problem.constraint_first[b] + row
             J_r = h[m + row * n : m + (row + 1) * n] if affine else J[k * n : (k + 1) * n]
             g = _dot(x, J_r) - h[row] if affine else g_quadratic[k]
-            if sigma != 0.0:
+            if sigma is not None:
                 hat = g + c * (g - g_last[r]) if c != 0.0 else g
                 t = theta[r] + sigma * hat
                 theta[r] = t if kind == AFFINE_EQUALITY or t > 0.0 or t != t else 0.0
@@ -508,7 +508,7 @@ def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force
         out[VALUE] = value + rho
 
         _constraint_probe(problem, i, x_i, theta, g_quadratic, J, y)
-        _dual_step(problem, i, x_i, 0.0, 0.0, g_quadratic, J, theta, g, reaction)
+        _dual_step(problem, i, x_i, None, 0.0, g_quadratic, J, theta, g, reaction)
         violation, distance, complementarity = _feasibility(problem, i, theta, g, J)
         out[VIOLATION], out[DISTANCE] = _larger(violation, outside), _larger(distance, outside)
         out[COMPLEMENTARITY] = complementarity
