@@ -41,7 +41,7 @@ static int activate(const fa_problem *problem, const fa_network *network, const 
         tau = steps->tau[i];
         sigma = steps->sigma[i];
     }
-    const double c = local ? (state->count[i] > 0 ? 1.0 : 0.0) : (previous == i ? N : 0.0);
+    const double c = local ? (state->wakes[i] > 0 ? 1.0 : 0.0) : (previous == i ? N : 0.0);
     fa_dual_step(problem, i, x, sigma, c, w->g, w->J, state->theta, state->g_last, w->reaction);
 
     /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]) */
@@ -62,7 +62,7 @@ static int activate(const fa_problem *problem, const fa_network *network, const 
         x[j] = z[j];
     }
     state->since[i] = k;
-    state->count[i] += 1;
+    state->wakes[i] += 1;
     return FA_OK;
 }
 

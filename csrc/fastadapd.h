@@ -113,7 +113,7 @@ typedef struct {
 
 typedef struct {
     int64_t *counters;                 /* [2] activations done; previous agent or -1 (updated) */
-    int64_t *count;                    /* [N] activations of agent i (updated) */
+    int64_t *wakes;                    /* [N] activations of agent i (updated) */
     int64_t *since;                    /* [N] iterate since which x_i has its value; starts at 1 (updated) */
     double *x;                         /* [N*n] (updated) */
     double *x_sum;                     /* [N*n] sum of the iterates 1 .. since_i - 1 of agent i (updated) */

@@ -28,27 +28,28 @@ static double regularizer_value(const fa_problem *problem, int64_t i, const doub
     return 0.0;
 }
 
-/* Distance of g_i to -K_i, and the same with every row divided by its norm; |theta' g| with absolute values. */
-static void feasibility(const fa_problem *problem, int64_t i, const double *theta, const double *g, const double *J,
-                        double *violation, double *distance, double *complementarity)
+/* g and J'theta; the distance of g_i to -K_i, and the same with every row divided by its norm; sum |theta_r g_r|. */
+static void feasibility(const fa_problem *problem, int64_t i, const double *x, const double *theta, const double *g_quadratic,
+                        const double *J, double *g, double *reaction, double *out)
 {
     const int64_t n = problem->dim;
-    double sum = 0.0;
-    *distance = *complementarity = 0.0;
+    double sum = 0.0, distance = 0.0, complementarity = 0.0;
     for (int64_t b = problem->constraint_ptr[i], k = 0; b < problem->constraint_ptr[i + 1]; ++b, ++k) {
-        const int64_t first = problem->constraint_first[b], m = problem->constraint_rows[b];
-        const int32_t kind = problem->constraint_kind[b];
-        const int affine = kind == FA_AFFINE_INEQUALITY || kind == FA_AFFINE_EQUALITY;
-        const double *rows = affine ? problem->data + problem->constraint_data[b] + 1 + m : J + k * n;
-        for (int64_t r = 0; r < m; ++r) {
-            const double gr = g[first + r];
-            const double over = kind == FA_AFFINE_EQUALITY ? fabs(gr) : (gr > 0.0 || gr != gr ? gr : 0.0);
+        const int64_t first = problem->constraint_first[b];
+        const int equality = problem->constraint_kind[b] == FA_AFFINE_EQUALITY;
+        for (int64_t r = 0; r < problem->constraint_rows[b]; ++r) {
+            const double *row, gr = fa_constraint_row(problem, b, k, r, x, g_quadratic, J, &row);
+            const double over = equality ? fabs(gr) : (gr > 0.0 || gr != gr ? gr : 0.0);
             sum += over * over;
-            if (over != 0.0) *distance = larger(over / norm(n, rows + r * n), *distance);
-            *complementarity += fabs(theta[first + r] * gr);
+            if (over != 0.0) distance = larger(over / norm(n, row), distance);
+            complementarity += fabs(theta[first + r] * gr);
+            g[first + r] = gr;
+            fa_axpy(n, theta[first + r], row, reaction);
         }
     }
-    *violation = sqrt(sum);
+    out[FA_VIOLATION] = sqrt(sum);
+    out[FA_DISTANCE] = distance;
+    out[FA_COMPLEMENTARITY] = complementarity;
 }
 
 int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const double *theta, const double *force,
@@ -67,9 +68,7 @@ int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const
 
         fa_zero(n, w.reaction);
         fa_constraint_probe(problem, i, xi, theta, w.g, w.J, w.y, &l);
-        /* sigma = 0 leaves theta as it is: the cast gives nothing away */
-        fa_dual_step(problem, i, xi, 0.0, 0.0, w.g, w.J, (double *)theta, g, w.reaction);
-        feasibility(problem, i, theta, g, w.J, &out[FA_VIOLATION], &out[FA_DISTANCE], &out[FA_COMPLEMENTARITY]);
+        feasibility(problem, i, xi, theta, w.g, w.J, g, w.reaction, out);
         out[FA_VIOLATION] = larger(out[FA_VIOLATION], outside);
         out[FA_DISTANCE] = larger(out[FA_DISTANCE], outside);
         out[FA_REACTION] = norm(n, w.reaction);

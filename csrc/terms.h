@@ -127,27 +127,38 @@ static inline double fa_constraint_probe(const fa_problem *problem, int64_t i, c
     return norm2;
 }
 
-/* theta_r <- proj(theta_r + sigma (g_r + c (g_r - g_last_r))),  g_last <- g,  reaction <- reaction + J'theta.
- * g_quadratic and J come from fa_constraint_probe. With sigma = 0 only g_last and the reaction are new. */
+/* Row r of the constraints of agent i at x, in one pass over the data: g_r and where its gradient is.
+ * g_quadratic and J come from fa_constraint_probe. */
+static inline double fa_constraint_row(const fa_problem *problem, int64_t b, int64_t k, int64_t r,
+                                       const double *FA_RESTRICT x, const double *g_quadratic, const double *J,
+                                       const double **gradient)
+{
+    const int64_t n = problem->dim, m = problem->constraint_rows[b];
+    const int32_t kind = problem->constraint_kind[b];
+    if (kind != FA_AFFINE_INEQUALITY && kind != FA_AFFINE_EQUALITY) {
+        *gradient = J + k * n;
+        return g_quadratic[k];
+    }
+    const double *h = problem->data + problem->constraint_data[b] + 1;
+    *gradient = h + m + r * n;
+    return fa_dot(n, *gradient, x) - h[r];
+}
+
+/* theta_r <- proj(theta_r + sigma (g_r + c (g_r - g_last_r))),  g_last <- g,  reaction <- reaction + J'theta. */
 static inline void fa_dual_step(const fa_problem *problem, int64_t i, const double *FA_RESTRICT x, double sigma, double c,
                                 const double *FA_RESTRICT g_quadratic, const double *FA_RESTRICT J,
                                 double *FA_RESTRICT theta, double *FA_RESTRICT g_last, double *FA_RESTRICT reaction)
 {
-    const int64_t n = problem->dim;
     for (int64_t b = problem->constraint_ptr[i], k = 0; b < problem->constraint_ptr[i + 1]; ++b, ++k) {
         const int64_t first = problem->constraint_first[b];
-        const int32_t kind = problem->constraint_kind[b];
-        const int affine = kind == FA_AFFINE_INEQUALITY || kind == FA_AFFINE_EQUALITY;
-        const int64_t m = affine ? problem->constraint_rows[b] : 1;
-        const double *h = problem->data + problem->constraint_data[b] + 1;
-        for (int64_t r = 0; r < m; ++r) {
-            const double *row = affine ? h + m + r * n : J + k * n;
-            const double g = affine ? fa_dot(n, row, x) - h[r] : g_quadratic[k];
+        const int equality = problem->constraint_kind[b] == FA_AFFINE_EQUALITY;
+        for (int64_t r = 0; r < problem->constraint_rows[b]; ++r) {
+            const double *row, g = fa_constraint_row(problem, b, k, r, x, g_quadratic, J, &row);
             const double hat = c != 0.0 ? g + c * (g - g_last[first + r]) : g;
             const double t = theta[first + r] + sigma * hat;
-            theta[first + r] = kind == FA_AFFINE_EQUALITY || t > 0.0 || t != t ? t : 0.0;
+            theta[first + r] = equality || t > 0.0 || t != t ? t : 0.0;
             g_last[first + r] = g;
-            fa_axpy(n, theta[first + r], row, reaction);
+            fa_axpy(problem->dim, theta[first + r], row, reaction);
         }
     }
 }

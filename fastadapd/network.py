@@ -22,6 +22,7 @@ _MIXING = ("metropolis", "lazy-metropolis", "max-degree", "laplacian", "best-con
 _ROUNDING = 1e-10  # what is still zero in a user's matrix, relative to its own entries
 _DENSE_SPECTRUM = 500  # up to this many agents a dense eigenvalue solver is the fastest
 _DENSE_NULL_SPACE = 2000
+_SPECTRUM_TOLERANCE = 1e-6  # of the residual; where eigenvalues are apart, the error is about its square
 
 T = TypeVar("T")
 Matrix: TypeAlias = "sp.csr_array[np.float64, tuple[int, int]]"
@@ -488,7 +489,7 @@ def _read_consensus(matrix: Any, adjacency: Matrix, labels: Labels) -> tuple[Mat
     if len(bad):
         raise InvalidNetworkError(f"consensus: the matrix is not finite in {_listed('row', bad)}")
     b.eliminate_zeros()
-    sums = b.sum(axis=1)
+    sums: Any = b.sum(axis=1)
     bad = np.flatnonzero(np.abs(sums) > _ROUNDING * abs(b).sum(axis=1))
     if len(bad):
         raise InvalidNetworkError(
@@ -496,9 +497,9 @@ def _read_consensus(matrix: Any, adjacency: Matrix, labels: Labels) -> tuple[Mat
             f"(row {bad[0]}: {sums[bad[0]]:.3g}); correct the diagonal, or give I - W for a mixing matrix W"
         )
     if b.shape[0] == n_agents and abs(b - b.T).max() <= _ROUNDING * abs(b).max():
-        b = ((b + b.T) / 2).tocsr()
-        _check_node_form(b, adjacency, labels)
-        return b, "node"
+        symmetric: Matrix = ((b + b.T) * 0.5).tocsr()
+        _check_node_form(symmetric, adjacency, labels)
+        return symmetric, "node"
     _check_edge_form(b, adjacency, labels)
     return b, "edge"
 
@@ -556,7 +557,7 @@ def _check_joins(joins: Matrix, adjacency: Matrix, labels: Labels) -> None:
 
 def _check_connected(pattern: Matrix, labels: Labels, problem: str, remedy: str) -> None:
     """Raise unless the graph of a matrix with symmetric pattern is connected."""
-    from scipy.sparse.csgraph import connected_components  # late: doubles the time that importing fastadapd takes
+    from scipy.sparse.csgraph import connected_components  # late: a good part of the time to import fastadapd
 
     # In a symmetric pattern the strong components are the components, and need no transposed copy to be found.
     count, component = connected_components(pattern, directed=True, connection="strong")
@@ -630,26 +631,21 @@ def _extreme_eigenvalues(laplacian: Matrix) -> tuple[float, float]:
         spectrum = np.linalg.eigvalsh(laplacian.toarray())
         return float(spectrum[1]), float(spectrum[-1])
 
-    smallest = _preconditioned_smallest(laplacian)
+    smallest = _smallest_nonzero_eigenvalue(laplacian)
     if smallest is None:
         # Grounding agent 0 makes the Laplacian definite; up to a constant vector, its inverse is the pseudo-inverse.
         solve = _factorize(laplacian[1:, 1:])
 
         def pseudo_inverse(x: Any) -> Any:
-            y = np.concatenate(([0.0], solve(np.ravel(x)[1:] - x.mean())))
+            y = np.concatenate(([0.0], solve(x[1:] - x.mean())))
             return y - y.mean()
 
-        smallest = 1 / _lanczos_largest(pseudo_inverse, n)
-    largest = _lanczos_largest(laplacian.__matmul__, n, maxiter=100)
-    if largest is None:
-        # Twice the largest diagonal entry bounds the spectrum (Gershgorin), and bipartite graphs attain it.
-        shift = 2 * float(laplacian.diagonal().max()) * (1 + 1e-9)
-        largest = shift - 1 / _lanczos_largest(_factorize(shift * sp.eye_array(n) - laplacian), n)
-    return smallest, largest
+        smallest = 1 / _largest_eigenvalue(pseudo_inverse, n)
+    return smallest, _largest_eigenvalue(laplacian.__matmul__, n)
 
 
-def _preconditioned_smallest(laplacian: Matrix) -> float | None:
-    """Return the smallest nonzero eigenvalue, or None if iterations hardly come closer to it.
+def _smallest_nonzero_eigenvalue(laplacian: Matrix) -> float | None:
+    """Return the smallest nonzero eigenvalue of a Laplacian, or None if iterations hardly come closer to it.
 
     Then it is tiny, the graph has small cuts (Cheeger), and a sparse factorization is cheap. The factors of a large
     expander would not fit into memory, but for an expander these iterations converge.
@@ -658,9 +654,9 @@ def _preconditioned_smallest(laplacian: Matrix) -> float | None:
 
     n = laplacian.shape[0]
     jacobi = sp.diags_array(1 / laplacian.diagonal())
-    value, residual = float(laplacian.diagonal().min()), np.inf
+    value, before, residual = float(laplacian.diagonal().min()), np.inf, np.inf
     vector: Any = np.random.default_rng(0).standard_normal((n, 1))
-    for _ in range(8):  # rounds, each with a tolerance relative to the value so far
+    while residual <= before / 2:  # in rounds, so that the tolerance is relative to the value
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # it says when it has not converged, which is judged below
             values, vector = lobpcg(
@@ -668,26 +664,38 @@ def _preconditioned_smallest(laplacian: Matrix) -> float | None:
             )
         value, before = float(values[0]), residual
         residual = float(np.linalg.norm(laplacian @ vector - value * vector)) / value
-        if residual <= 1e-6:
+        if residual <= _SPECTRUM_TOLERANCE:
             return value
-        if residual > before / 2:
-            break
     return None
 
 
-def _lanczos_largest(apply: Any, n: int, maxiter: int | None = None) -> Any:
-    """Return the largest eigenvalue of a symmetric operator, or None if `maxiter` restarts do not give it."""
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+def _largest_eigenvalue(apply: Any, n: int) -> float:
+    """Return the largest eigenvalue of a symmetric operator by plain Lanczos iterations.
 
-    operator_ = LinearOperator((n, n), matvec=apply, dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal(n)
-    try:
-        found = eigsh(operator_, k=1, which="LA", v0=start, tol=1e-7, maxiter=maxiter, return_eigenvectors=False)
-    except ArpackNoConvergence:
-        if maxiter is None:
-            raise
-        return None
-    return float(found[0])
+    Without reorthogonalization eigenvalues appear repeatedly, which does not matter for the largest. Three vectors
+    are enough, so thousands of steps can be made: crowded eigenvalues, as those of a long path, need them.
+    """
+    from scipy.linalg import eigh_tridiagonal
+
+    vector = np.random.default_rng(0).standard_normal(n)
+    vector /= np.linalg.norm(vector)
+    before = np.zeros(n)
+    diagonal: list[float] = []
+    beside: list[float] = [0.0]
+    next_check = 10
+    while True:
+        image = apply(vector) - beside[-1] * before
+        diagonal.append(float(vector @ image))
+        image -= diagonal[-1] * vector
+        beside.append(float(np.linalg.norm(image)))
+        steps = len(diagonal)
+        if steps == next_check or beside[-1] == 0:
+            last = (steps - 1, steps - 1)
+            values, vectors = eigh_tridiagonal(diagonal, beside[1:-1], select="i", select_range=last)
+            if beside[-1] * abs(vectors[-1, 0]) <= _SPECTRUM_TOLERANCE * values[0]:
+                return float(values[0])
+            next_check = steps + 10 + steps // 10
+        before, vector = vector, image / beside[-1]
 
 
 def _factorize(matrix: Any) -> Any:

@@ -60,7 +60,7 @@ def load(name: str) -> Callable[[Problem, Network], Engine]:
     module, engine = _ENGINES[name]
     try:
         return getattr(importlib.import_module(f"fastadapd.engines.{module}"), engine)
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # RuntimeError: Numba found no folder for its cache
         hint = {"c": "there was no C compiler when fastadapd was installed; install one and fastadapd again, "
                      "or use engine='numba'"}.get(name, "install the package that is missing")
         raise EngineError(f"engine {name!r} does not work here ({error}): {hint}") from error

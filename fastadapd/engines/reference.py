@@ -157,7 +157,7 @@ class ReferenceEngine:
             outside = agent.regularizer.distance(xi)
             lengths = np.linalg.norm(J, axis=1)
             with np.errstate(divide="ignore", invalid="ignore"):
-                distances = np.where(over > 0, over / lengths, 0.0)
+                distances = np.where(over != 0, over / lengths, 0.0)
             gradient, reaction, t = self._gradient(i, xi), J.T @ theta[rows], prox_step[i]
             moved = self._prox(i, xi - t * (gradient + reaction + force[i]), t)
             out[i] = (
