@@ -1,6 +1,6 @@
 """fastadapd: decentralized constrained convex optimization with compiled loops."""
 
-from fastadapd import clocks, constraints, graphs, methods, objectives, regularizers
+from fastadapd import clocks, constraints, gallery, graphs, methods, objectives, plotting, regularizers
 from fastadapd._config import __version__, show_config
 from fastadapd.centralized import CentralizedResult, solve_centralized
 from fastadapd.errors import (
@@ -33,9 +33,11 @@ __all__ = [
     "__version__",
     "clocks",
     "constraints",
+    "gallery",
     "graphs",
     "methods",
     "objectives",
+    "plotting",
     "regularizers",
     "show_config",
     "slater_bound",

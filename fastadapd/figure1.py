@@ -1,13 +1,13 @@
 """The experiment of the AD-APD paper: localization over a small-world network, AD-APD against DPDA-S.
 
-Four curves, all against the number of communications (one activation of AD-APD is one, an iteration of DPDA-S is one per
+Four curves, all against the number of communications (an activation of AD-APD is one, an iteration of DPDA-S one per
 agent):
 
 * AD-APD (paper): global momentum and the steps of the theory, with the multiplier bound from the Slater point.
 * AD-APD adaptive: the default of `fastadapd.solve`, nothing to choose.
 * DPDA-S (theory): the steps of the theory, with the same bound.
-* DPDA-S (best of tuning grid): for each seed the best of 24 choices, made with the optimum in hand: the multiplier bound
-  is 1.1 times the largest optimal multiplier, the Jacobian bound is the largest norm at the optimum, and gamma,
+* DPDA-S (best of tuning grid): for each seed the best of 24 choices, made with the optimum in hand: the multiplier
+  bound is 1.1 times the largest optimal multiplier, the Jacobian bound is the largest norm at the optimum, and gamma,
   dual_weight and step_scale (up to 1.8, where nothing is guaranteed) are tried around those.
 """
 
@@ -18,7 +18,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from fastadapd.errors import FastadapdError
 from fastadapd.methods import ADAPD, DPDA, Method
 from fastadapd.network import Network
 from fastadapd.problem import Problem
-from fastadapd.result import Result
+from fastadapd.result import Result, Status
 from fastadapd.solver import Solver
 from fastadapd.steps import slater_bound
 
@@ -42,11 +42,20 @@ PAPER, ADAPTIVE, THEORY, TUNED = CURVES = (
 COLUMNS = ("communications", "suboptimality", "infeasibility", "consensus_violation", "residual", "fun")
 
 _GAMMAS, _DUAL_WEIGHTS, _STEP_SCALES = (0.3, 1.0, 3.0, 10.0), (1.0, 3.0, 10.0), (1.0, 1.8)
+_GRID = len(_GAMMAS) * len(_DUAL_WEIGHTS) * len(_STEP_SCALES)
 _SAFETY = 1.1  # bounds of the grid over what they bound: smaller is faster, below 1 converges to a wrong point
 _TARGETS = (1e-2, 1e-4, 1e-6)
 _TUNED_FOR = 1e-4
 _RESOLUTION = 1e-9  # relative accuracy of F* from an interior-point solver at its usual tolerances
 _SLICES = 20  # per run, how often Ctrl-C is looked at
+
+_NOTES = f"""
+AD-APD (paper), DPDA-S (theory): the steps that come with a guarantee, multiplier bound from the Slater point.
+AD-APD adaptive: nothing to choose.
+DPDA-S (best of grid): for every seed the best of {_GRID} choices of gamma, dual_weight and step_scale, made knowing the
+  optimum: multiplier bound {_SAFETY} times the largest optimal multiplier, Jacobian bound the largest norm there.
+One communication: one agent speaks once to its neighbours. AD-APD sends each of them 2 n numbers, DPDA-S n.
+F* is Clarabel's, good to about {_RESOLUTION:.0e}: whatever is smaller counts as even."""
 
 # one colour for a method; the steps of the theory lighter and dashed
 _STYLES: dict[str, dict[str, Any]] = {
@@ -77,7 +86,7 @@ class Experiment:
     dim: int = 20
     n_edges: int = 60
     n_seeds: int = 10
-    communications: int = 300_000
+    communications: int = 150_000
     engine: str = "auto"
 
     @property
@@ -153,22 +162,26 @@ def run(size: Experiment, *, progress: bool = False) -> dict[str, list[Result]]:
     engines.load(size.engine)
     from tqdm.auto import tqdm
 
-    found: dict[tuple[str, int], list[Result]] = {(label, seed): [] for label in CURVES for seed in range(size.n_seeds)}
-    per_seed = 3 + len(_GAMMAS) * len(_DUAL_WEIGHTS) * len(_STEP_SCALES)
-    with tqdm(total=size.n_seeds * per_seed, unit="run", disable=not progress) as bar, _workers() as (pool, stop):
-        jobs = {}
+    total = size.n_seeds * (len(CURVES) - 1 + _GRID)
+    with tqdm(total=total, unit="run", disable=not progress) as bar, _workers() as (pool, stop):
+        def count(job: Future[Result]) -> None:
+            if not job.cancelled() and job.exception() is None:
+                bar.update()
+
+        jobs: dict[Future[Result], tuple[str, int]] = {}
         for seed in range(size.n_seeds):
             bar.set_description(f"CVXPY, seed {seed}")
             instance = Instance.draw(size, seed)
-            for k, (label, method) in enumerate(instance.methods()):
-                jobs[pool.submit(_solve, instance, method, size, stop)] = (label, seed, k)
+            for label, method in instance.methods():
+                job = pool.submit(_solve, instance, method, size, stop)
+                job.add_done_callback(count)
+                jobs[job] = label, seed
         bar.set_description("solving")
-        done = {}
         for job in as_completed(jobs):
-            done[jobs[job]] = job.result()
-            bar.update()
-    for (label, seed, _), result in sorted(done.items(), key=lambda item: item[0][2]):
-        found[label, seed].append(result)
+            job.result()
+    found: dict[tuple[str, int], list[Result]] = {}
+    for job, key in jobs.items():
+        found.setdefault(key, []).append(job.result())
     return {label: [min(found[label, seed], key=_tuning_score) for seed in range(size.n_seeds)] for label in CURVES}
 
 
@@ -218,12 +231,11 @@ def largest_measure(result: Result) -> Floats:
 def communications_to(result: Result, target: float) -> float:
     """Communications after which `largest_measure` stays at or below the target (interpolated); inf: never."""
     counts, errors = result.history["communications"], largest_measure(result)
-    above = np.flatnonzero(errors > target)
-    if not above.size:
-        return float(counts[0]) if counts.size else np.inf
-    k = int(above[-1])
-    if k + 1 == len(errors):
+    if result.status is Status.DIVERGED or errors[-1] > target:
         return np.inf
+    if errors.max() <= target:
+        return float(counts[0])
+    k = int(np.flatnonzero(errors > target)[-1])
     if not np.isfinite(errors[k]):
         return float(counts[k + 1])
     x, y = np.log(counts[k : k + 2]), np.log(np.maximum(errors[k : k + 2], 1e-300))
@@ -231,17 +243,17 @@ def communications_to(result: Result, target: float) -> float:
 
 
 def _tuning_score(result: Result) -> tuple[float, float]:
-    errors = largest_measure(result)
-    return communications_to(result, _TUNED_FOR), float(errors[-1]) if result.status is not result.status.DIVERGED else np.inf
+    final = np.inf if result.status is Status.DIVERGED else float(largest_measure(result)[-1])
+    return communications_to(result, _TUNED_FOR), final
 
 
-def _on_counts(results: Sequence[Result], counts: np.ndarray, value: Callable[[Result], Floats]) -> Floats:
-    """Values of all seeds (seeds, counts); inf after a run that diverged."""
+def _median(results: Sequence[Result], counts: np.ndarray, value: Callable[[Result], Floats]) -> Floats:
+    """Median over the seeds at every count; a run that diverged counts as inf from there on."""
     table = np.full((len(results), len(counts)), np.inf)
     for row, result in zip(table, results, strict=True):
         own = value(result)
         row[: len(own)] = own
-    return table
+    return np.median(table, axis=0)
 
 
 def report(results: Mapping[str, Sequence[Result]], counts: np.ndarray) -> str:
@@ -258,42 +270,56 @@ def report(results: Mapping[str, Sequence[Result]], counts: np.ndarray) -> str:
     -------
     str
     """
-    medians = np.array([np.median(_on_counts(own, counts, largest_measure), axis=0) for own in results.values()])
+    errors = np.array([_median(own, counts, largest_measure) for own in results.values()])
     shown = np.unique(np.searchsorted(counts, np.geomspace(counts[0], counts[-1], 12) * (1 - 1e-12)))
-    heads = [label.replace("best of tuning grid", "best of grid").split(" ", 1) for label in results]
-    lines = ["Largest of suboptimality, infeasibility and consensus violation; median over "
-             f"{len(next(iter(results.values())))} seeds", ""]
-    lines += [" " * 14 + "".join(f"{head[0]:>15}" for head in heads),
-              f"{'communications':>14}" + "".join(f"{head[1]:>15}" for head in heads) + "   ahead"]
-    lines += [f"{counts[k]:>14,}" + "".join(f"{value:>15.1e}" for value in medians[:, k]) + "   "
-              + _ahead(list(results), medians[:, k]) for k in shown]
+    needed = [[float(np.median([communications_to(result, target) for result in own])) for own in results.values()]
+              for target in _TARGETS]
+    last = [[_median(own, counts, lambda result, name=measure: result.history[name])[-1]  # type: ignore[misc]
+             for own in results.values()] for measure in plotting.MEASURES]
+    names = [label.replace(" tuning", "") for label in results]
 
-    lines += ["", "Median communications until it stays below, and the median measures at the end", ""]
-    lines += [f"{'':<28}" + "".join(f"{f'to {target:.0e}':>12}" for target in _TARGETS)
-              + f"{'suboptimality':>16}{'infeasibility':>15}{'consensus':>12}"]
-    for label, own in results.items():
-        needed = [float(np.median([communications_to(result, target) for result in own])) for target in _TARGETS]
-        final = [float(np.median(_on_counts(own, counts, lambda r, m=measure: r.history[m])[:, -1]))  # type: ignore[misc]
-                 for measure in plotting.MEASURES]
-        lines += [f"{label:<28}" + "".join(f"{f'{n:,.0f}' if np.isfinite(n) else '-':>12}" for n in needed)
-                  + f"{final[0]:>16.1e}{final[1]:>15.1e}{final[2]:>12.1e}"]
-    return "\n".join(lines)
+    def row(head: str, values: Sequence[float] | Floats, shape: str, floor: float = 0.0) -> str:
+        cells = [f"{value:{shape}}" if np.isfinite(value) else "-" for value in values]
+        return f"{head:>19}" + "".join(f"{cell:>16}" for cell in cells) + "   " + _ahead(names, values, floor)
+
+    def rule(head: str) -> str:
+        return f"{head:>19}" + "".join(f"{name.split(' ', 1)[1]:>16}" for name in names) + "   ahead"
+
+    n_seeds = len(next(iter(results.values())))
+    return "\n".join([
+        f"Largest of suboptimality, infeasibility and consensus violation, median over {n_seeds} seeds",
+        "",
+        " " * 19 + "".join(f"{name.split(' ', 1)[0]:>16}" for name in names),
+        rule("communications"),
+        *(row(f"{counts[k]:,}", errors[:, k], ".1e", _RESOLUTION) for k in shown),
+        "",
+        rule("communications to"),
+        *(row(f"{target:.0e}", values, ",.0f") for target, values in zip(_TARGETS, needed, strict=True)),
+        "",
+        rule("at the end"),
+        *(row(measure.replace("_", " "), values, ".1e", _RESOLUTION)
+          for measure, values in zip(plotting.MEASURES, last, strict=True)),
+    ])
 
 
-def _ahead(labels: Sequence[str], errors: Floats) -> str:
-    """'AD-APD adaptive, 12 x': the smallest error, and how much larger the second one is."""
-    errors = np.maximum(errors, _RESOLUTION)
-    first, second = np.argsort(errors, kind="stable")[:2]
-    ratio = errors[second] / errors[first]
-    if not ratio > 1.05:
-        return "even" if errors[first] > _RESOLUTION else "even (F* is not known better)"
-    return f"{labels[first]}, {ratio:.2g} x" if ratio < 100 else f"{labels[first]}, {ratio:.0e} x"
+def _ahead(names: Sequence[str], values: Sequence[float] | Floats, floor: float) -> str:
+    """'AD-APD adaptive, 12 x': the smallest value, and how much larger the second one is."""
+    values = np.maximum(values, floor)
+    first, second = np.argsort(values, kind="stable")[:2]
+    if not np.isfinite(values[first]):
+        return "-"
+    if values[second] <= floor:
+        return f"even (below {floor:.0e})"
+    if not np.isfinite(values[second]):
+        return f"{names[first]}, alone"
+    ratio = float(f"{values[second] / values[first]:.2g}")
+    return "even" if ratio < 1.05 else f"{names[first]}, {ratio:,.7g} x"
 
 
 def write_csv(results: Mapping[str, Sequence[Result]], path: Path) -> None:
     """One row per curve, seed and recorded count."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
+        rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("curve", "seed", *COLUMNS))
         for label, own in results.items():
             for seed, result in enumerate(own):
@@ -306,15 +332,15 @@ def draw(results: Mapping[str, Sequence[Result]], path: Path) -> None:
     result = next(iter(results.values()))[0]
     N, n = result.x_agents.shape
     plotting.convergence(results, floor=_RESOLUTION, styles=_STYLES, path=path,
-                         title=f"Localization: {N} agents with private ellipsoids in {n} dimensions, small-world network "
-                               f"(median and 10-90 % of {len(next(iter(results.values())))} seeds)")
+                         title=f"Localization: {N} agents with private ellipsoids in {n} dimensions, small-world "
+                               f"network (median and 10-90 % of {len(next(iter(results.values())))} seeds)")
 
 
 def main(size: Experiment, out: Path, *, progress: bool = True) -> None:
     """Run, print the report, write figure1.csv and figure1.png."""
     results = run(size, progress=progress)
-    print(f"\nLocalization: {size.n_agents} agents with private ellipsoids in {size.dim} dimensions; network: cycle and "
-          f"{size.n_edges} random edges\n")
+    print(f"\nLocalization: {size.n_agents} agents with private ellipsoids in {size.dim} dimensions; network: cycle "
+          f"and {size.n_edges} random edges\n")
     print(report(results, size.counts()))
     print(_NOTES)
     write_csv(results, out / "figure1.csv")

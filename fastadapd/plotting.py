@@ -20,11 +20,11 @@ __all__ = ["convergence"]
 
 MEASURES = ("suboptimality", "infeasibility", "consensus_violation")
 
-_TITLES = {
-    "suboptimality": r"Suboptimality  $|F - F^*| \,/\, \max(1, |F^*|)$",
-    "infeasibility": "Infeasibility  (largest violation of an agent)",
-    "consensus_violation": r"Consensus violation  $\max_i |x_i - \bar x| \,/\, \max(1, |\bar x|)$",
-    "residual": "Largest relative KKT residual",
+_FORMULAS = {
+    "suboptimality": r"$|F(X) - F^*| \,/\, \max(1, |F^*|)$",
+    "infeasibility": r"largest distance of $g_i(x_i)$ to $-K_i$",
+    "consensus_violation": r"$\max_i |x_i - \bar x| \,/\, \max(1, |\bar x|)$",
+    "residual": "largest relative KKT residual",
 }
 # Okabe and Ito: told apart by colour-blind eyes too
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -45,8 +45,8 @@ def convergence(
 ) -> Figure:
     """Draw measures of one or many runs against the work done, one panel per measure, on logarithmic axes.
 
-    Runs of one label become one curve: their median, and a band between two percentiles. Where runs recorded at different
-    counts they are interpolated (on the logarithms); a run that stopped earlier keeps its last value.
+    Runs of one label become one curve: their median, and a band between two percentiles. Where runs recorded at
+    different counts they are interpolated (on the logarithms); a run that stopped earlier keeps its last value.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def convergence(
     band : (float, float)
         Percentiles that bound the band.
     floor : float
-        Smaller values, zeros among them, are drawn at this height.
+        Lower end of the axes at the lowest: smaller values, zeros among them, are below the picture's edge.
     styles : dict of str to dict, optional
         Line properties of Matplotlib by label, such as ``{"mine": {"color": "k", "linestyle": "--"}}``.
     title : str, optional
@@ -88,11 +88,12 @@ def convergence(
     >>> network = fa.Network(fa.graphs.small_world(10, 10, rng=0))
     >>> runs = [fa.solve(case.problem, network, rng=seed) for seed in range(3)]
     >>> figure = plotting.convergence({"AD-APD": runs}, ["infeasibility", "residual"])
-    >>> [axes.get_ylabel() for axes in figure.axes]
-    ['infeasibility', 'residual']
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['Infeasibility', 'Residual']
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise FastadapdError(f"pictures need Matplotlib ({error}): pip install 'fastadapd[figures]'") from error
 
@@ -105,7 +106,8 @@ def convergence(
             raise InvalidOptionError(f"{name!r} is not in the history; use {', '.join(map(repr, known))}")
 
     if axes is None:
-        figure = Figure(figsize=(4.6 * len(measures), 4.6), dpi=150, layout="constrained")
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)
+        figure = Figure(figsize=(4.6 * len(measures), 4.6), dpi=150, layout=layout)
         panels = list(figure.subplots(1, len(measures), squeeze=False)[0])
     else:
         panels = list(np.atleast_1d(np.asarray(axes, dtype=object)).ravel())
@@ -116,8 +118,10 @@ def convergence(
     for panel, measure in zip(panels, measures, strict=True):
         for k, (label, own) in enumerate(runs.items()):
             style = {"color": _COLORS[k % len(_COLORS)], "linewidth": 2.0, **(styles or {}).get(label, {})}
-            counts, values = _common(own, against, measure, floor)
-            low, median, high = np.exp(np.percentile(np.log(values), (band[0], 50, band[1]), axis=0))
+            counts, logarithms = _common(own, against, measure, floor)
+            if not counts.size:
+                continue
+            low, median, high = np.exp(np.percentile(logarithms, (band[0], 50, band[1]), axis=0))
             if len(own) > 1:
                 panel.fill_between(counts, low, high, color=style["color"], alpha=0.15, linewidth=0)
             panel.plot(counts, median, label=label, **style)
@@ -136,15 +140,14 @@ def convergence(
 
 
 def _common(runs: Sequence[Result], against: str, measure: str, floor: float) -> tuple[Floats, Floats]:
-    """Counts that all runs share (k,) and the measure at them (runs, k)."""
+    """Counts of all runs (k,) and the logarithm of the measure at them (runs, k)."""
     own = []
     for run in runs:
         count, value = run.history[against].astype(float), run.history[measure]
         shown = (count > 0) & np.isfinite(value)
-        own.append((count[shown], np.maximum(value[shown], floor)))
+        own.append((count[shown], np.maximum(value[shown], 0.1 * floor)))
     counts = np.unique(np.concatenate([count for count, _ in own]))
-    values = [np.exp(np.interp(np.log(counts), np.log(count), np.log(value))) if count.size else np.full(counts.size, np.nan)
-              for count, value in own]
+    values = [np.interp(np.log(counts), np.log(count), np.log(value)) for count, value in own if count.size]
     return counts, np.array(values)
 
 
@@ -152,11 +155,11 @@ def _decorate(panel: Axes, measure: str, against: str, floor: float) -> None:
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_xlabel(against.replace("_", " "), fontsize=11)
-    panel.set_ylabel(measure.replace("_", " "), fontsize=11)
-    panel.set_title(_TITLES.get(measure, measure.replace("_", " ").capitalize()), fontsize=11, loc="left")
+    panel.set_ylabel(_FORMULAS.get(measure, measure), fontsize=11)
+    panel.set_title(measure.replace("_", " ").capitalize(), fontsize=12, loc="left")
     panel.margins(x=0)
     low, high = panel.get_ylim()
-    panel.set_ylim(max(low, 0.6 * floor), high)
+    panel.set_ylim(max(low, floor), max(high, 10 * floor))
     panel.grid(True, which="major", color="#dddddd", linewidth=0.7)
     panel.set_axisbelow(True)
     panel.minorticks_off()

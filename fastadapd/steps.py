@@ -166,6 +166,7 @@ def theory_steps(problem: Problem, network: Network, *, multiplier_bound: ArrayL
     gamma = np.full(B.shape[0], np.inf)
     entry_row = np.repeat(np.arange(B.shape[0]), np.diff(B.indptr))
     np.minimum.at(gamma, entry_row, share[B.indices])
+    gamma[np.isinf(gamma)] = 1.0  # the empty row of a single agent
     sigma = weight * l / (N * np.where(C > 0, C, 1.0) ** 2)
     tau = 1.0 / (l + N * (squares.T @ gamma + sigma * C**2))
     return FixedSteps(tau, sigma, gamma)
@@ -182,6 +183,7 @@ def adaptive(weight: float | None, kappa: float, momentum: str, problem: Problem
     B = abs(network.consensus_matrix)
     pull: Floats = np.asarray(B.sum(axis=0)).ravel()
     per_row: Floats = np.asarray(B.sum(axis=1)).ravel()
+    per_row = np.where(per_row > 0, per_row, 1.0)  # the empty row of a single agent
     pull = np.where(pull > 0, pull, 1.0)
     if weight is None:
         mean = float(problem.lipschitz().mean())

@@ -42,10 +42,10 @@ class Localization:
 def localization(n_agents: int = 30, dim: int = 20, *, rng: Any = None) -> Localization:
     """Draw a localization problem: the point closest to a target that lies in every agent's private ellipsoid.
 
-    Minimize ``sum_i |x - b|^2 / 2`` subject to ``(x - c_i)' P_i (x - c_i) <= r_i`` and ``-10 <= x <= 10``, where agent i
-    alone knows its ellipsoid: ``P_i = A'A`` with A of independent normal entries of variance ``1 / dim``, a standard normal
-    center c_i, and the level r_i that leaves a slack of 0.1 at the origin. The target b is normal with standard
-    deviation 2, mostly far outside.
+    Minimize ``sum_i |x - b|^2 / 2`` subject to ``(x - c_i)' P_i (x - c_i) <= r_i`` and ``-10 <= x <= 10``, where only
+    agent i knows its ellipsoid: ``P_i = A'A`` with A of independent normal entries of variance ``1 / dim``, and the
+    level r_i that leaves a slack of 0.1 at a common point. That point is standard normal; the centers c_i are normal
+    around it with standard deviation 1, the target b with standard deviation 2, mostly outside of many ellipsoids.
 
     Parameters
     ----------

@@ -1,0 +1,7 @@
+"""``python -m fastadapd``: the command line."""
+
+import sys
+
+from fastadapd.cli import main
+
+sys.exit(main())
