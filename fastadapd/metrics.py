@@ -8,8 +8,8 @@ The residual is the largest of four relative numbers, each free of the units of 
   and ``t = 1 / (L_i + <theta_i, L_gi>)``, over the size G of the agents' cost gradients;
 * complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N G max(1, |x|)``.
 
-G is the largest ``|grad f_i|`` or ``|grad f_i(0)|`` of any agent (plus the weights of an l1 term). Without any cost every
-feasible point is optimal, and only the first two count.
+G is the largest ``|grad f_i|`` or ``|grad f_i(0)|`` of any agent (plus the weights of an l1 term). Without any cost
+every feasible point is optimal, and only the first two count.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ axis; points have shape ``(..., dim)``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,7 +53,7 @@ class Linear(Objective):
     q : array_like, shape (dim,) or (n_agents, dim)
     """
 
-    _axes = {"q": 1}
+    _axes: ClassVar[dict[str, int]] = {"q": 1}
     q: Floats
 
     def __init__(self, q: ArrayLike):
@@ -89,7 +89,7 @@ class Quadratic(Objective):
         When P is not positive semidefinite (beyond rounding); the message names the agent.
     """
 
-    _axes = {"q": 1, "P": 2}
+    _axes: ClassVar[dict[str, int]] = {"q": 1, "P": 2}
     P: Floats
     q: Floats
 
@@ -105,7 +105,8 @@ class Quadratic(Objective):
         return multiply(self.P, x) + self.q
 
     def lower_bound(self) -> Floats:
-        lowest: Floats = -multiply(np.asarray(np.linalg.pinv(self.P, rcond=1e-10, hermitian=True), dtype=np.float64), self.q)
+        inverse: Floats = np.asarray(np.linalg.pinv(self.P, rcond=1e-10, hermitian=True), dtype=np.float64)
+        lowest = -multiply(inverse, self.q)
         slope = np.linalg.norm(self.gradient(lowest), axis=-1)
         return np.where(slope <= 1e-8 * np.linalg.norm(self.q, axis=-1), self.value(lowest), -np.inf)
 
@@ -124,7 +125,7 @@ class LeastSquares(Objective):
     b : array_like, shape (m,) or (n_agents, m)
     """
 
-    _axes = {"b": 1, "A": 2}
+    _axes: ClassVar[dict[str, int]] = {"b": 1, "A": 2}
     A: Floats
     b: Floats
 

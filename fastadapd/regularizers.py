@@ -90,7 +90,7 @@ class L1(_Coordinatewise):
     """
 
     is_set = False
-    _axes = {"weight": 1}
+    _axes: ClassVar[dict[str, int]] = {"weight": 1}
     weight: Floats
 
     def __init__(self, weight: ArrayLike):
@@ -121,7 +121,7 @@ class Box(_Coordinatewise):
     lower, upper : array_like, shape (), (dim,), (n_agents, 1) or (n_agents, dim)
     """
 
-    _axes = {"lower": 1, "upper": 1}
+    _axes: ClassVar[dict[str, int]] = {"lower": 1, "upper": 1}
     lower: Floats
     upper: Floats
 
@@ -150,7 +150,8 @@ class Box(_Coordinatewise):
     def to_cvxpy(self, x: Any) -> tuple[Any, list[Any]]:
         low, high = np.broadcast_to(self.lower, x.shape), np.broadcast_to(self.upper, x.shape)
         below, above = np.flatnonzero(np.isfinite(low)), np.flatnonzero(np.isfinite(high))
-        return 0.0, [side for at, side in ((below, x[below] >= low[below]), (above, x[above] <= high[above])) if at.size]
+        sides = ((below, x[below] >= low[below]), (above, x[above] <= high[above]))
+        return 0.0, [side for at, side in sides if at.size]
 
 
 class NonNegative(Regularizer):
@@ -176,7 +177,7 @@ class L2Ball(Regularizer):
     center : array_like, shape (), (dim,) or (n_agents, dim), default 0
     """
 
-    _axes = {"radius": 0, "center": 1}
+    _axes: ClassVar[dict[str, int]] = {"radius": 0, "center": 1}
     radius: Floats
     center: Floats
 

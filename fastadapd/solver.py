@@ -32,7 +32,8 @@ _MESSAGES = {
     Status.MAX_EPOCHS: "Stopped after {epochs:g} epochs with residual {residual:.2e} above tol = {tol:.1e}; "
                        "raise max_epochs, or look at history['residual'].",
     Status.TIME_LIMIT: "Stopped at the time limit with residual {residual:.2e} above tol = {tol:.1e}.",
-    Status.DIVERGED: "Diverged: an iterate is no longer finite after {epochs:g} epochs; shorter steps, or steps='adaptive'.",
+    Status.DIVERGED: "Diverged: an iterate is no longer finite after {epochs:g} epochs; take shorter steps, "
+                     "or steps='adaptive'.",
     Status.INTERRUPTED: "Interrupted after {epochs:g} epochs with residual {residual:.2e}.",
     Status.STOPPED: "Stopped by the callback after {epochs:g} epochs with residual {residual:.2e}.",
     Status.END_OF_CLOCK: "The recorded activations ended after {epochs:g} epochs with residual {residual:.2e}.",
@@ -143,8 +144,8 @@ class Solver:
             lambda_ = _finite("consensus_multipliers", consensus_multipliers)
             rows = self.network.consensus_matrix.shape[0]
             if lambda_.shape not in ((rows, n), (N, n)):
-                raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; it must be ({rows}, {n}), one "
-                                         "row per row of the consensus matrix")
+                raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; it must be ({rows}, {n}), "
+                                         "one row per row of the consensus matrix")
         return Start(x, theta, lambda_)
 
     def _flat_multipliers(self, multipliers: Sequence[ArrayLike]) -> Floats:
@@ -256,8 +257,8 @@ class Solver:
         now = self._run.activations
         recorded = self._rows[-1][0] if self._rows else -1
         if self._record_every is not None:
-            at = now if recorded < now and now % self._record_every == 0 else (now // self._record_every + 1) * self._record_every
-            return self._whole(at)
+            due = recorded < now and now % self._record_every == 0
+            return now if due else self._whole((now // self._record_every + 1) * self._record_every)
         if self._record_at is not None:
             k = int(np.searchsorted(self._record_at, now if recorded < now else now + 1))
             return self._whole(int(self._record_at[k])) if k < len(self._record_at) else None
@@ -354,8 +355,8 @@ class Solver:
                                      f"{tuple(saved['shape'])}; this solver is {self._method.name} with {shape}")
         for name, array in self._run.state._asdict().items():
             if array.shape != saved["state"][name].shape:
-                raise InvalidOptionError(f"the checkpoint's {name} has shape {saved['state'][name].shape}, not {array.shape}: "
-                                         "it is of another network")
+                raise InvalidOptionError(f"the checkpoint's {name} has shape {saved['state'][name].shape}, not "
+                                         f"{array.shape}: it is of another network")
         for name, array in self._run.state._asdict().items():
             array[...] = saved["state"][name]
         self._run.restore_extra(saved["extra"])

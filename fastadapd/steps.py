@@ -43,7 +43,8 @@ def per_agent(name: str, value: ArrayLike, count: int, what: str = "agent") -> F
     """A positive number per agent (or row) from one or from one each."""
     array = np.asarray(value, dtype=float)
     if array.shape not in ((), (count,)):
-        raise InvalidOptionError(f"{name} has shape {array.shape}; give one number, or one for each of the {count} {what}s")
+        raise InvalidOptionError(f"{name} has shape {array.shape}; give one number, or one for each of the "
+                                 f"{count} {what}s")
     wrong = np.atleast_1d(~((array > 0) & np.isfinite(array)))
     if wrong.any():
         i = int(np.argmax(wrong))
@@ -88,9 +89,10 @@ def slater_bound(problem: Problem, x: ArrayLike) -> float:
                                      "give multiplier_bound= instead")
         g = np.atleast_2d(group.term.value(x))
         if (g >= 0).any():
-            agent, row = np.argwhere(g >= 0)[0]
-            raise InvalidOptionError(f"x is no Slater point: row {row} of {type(group.term).__name__} of agent "
-                                     f"{group.agents[min(agent, len(group.agents) - 1)]} is {g[agent, row]:.3g}, not negative")
+            k, row = np.argwhere(g >= 0)[0]
+            agent = group.agents[min(k, len(group.agents) - 1)]
+            raise InvalidOptionError(f"x is no Slater point: row {row} of {type(group.term).__name__} of agent {agent} "
+                                     f"is {g[k, row]:.3g}, not negative")
         slack = min(slack, float(-g.max()))
     lowest = np.zeros(problem.n_agents)
     for group in problem.objectives:
@@ -118,9 +120,9 @@ def constraint_constants(problem: Problem, multiplier_bound: ArrayLike | None, j
     if jacobian_bound is not None:
         norm_squared = per_agent("jacobian_bound", jacobian_bound, N) ** 2
     if not np.isfinite(norm_squared).all():
-        raise InvalidOptionError(f"{who}: the gradients of the constraints of agent "
-                                 f"{int(np.argmax(~np.isfinite(norm_squared)))} are not bounded; give the agent a Box or "
-                                 "L2Ball regularizer, or jacobian_bound=")
+        agent = int(np.argmax(~np.isfinite(norm_squared)))
+        raise InvalidOptionError(f"{who}: the gradients of the constraints of agent {agent} are not bounded; "
+                                 "give the agent a Box or L2Ball regularizer, or jacobian_bound=")
     if not curvature.any():
         return np.zeros(N), np.sqrt(norm_squared)
     if multiplier_bound is None:
@@ -133,8 +135,8 @@ def theory_steps(problem: Problem, network: Network, *, multiplier_bound: ArrayL
                  jacobian_bound: ArrayLike | None = None, weight: float = 1.0) -> FixedSteps:
     """Steps with the guarantee E[gap] = O(1/K) for the edge form with global momentum.
 
-    They satisfy ``1/tau_i = l_i + N (sum_r gamma_r B_ri^2 + sigma_i C_i^2)`` with ``l_i = L_i + T_i L_gi``, where each of
-    the last two parts is at most ``weight * l_i``.
+    They satisfy ``1/tau_i = l_i + N (sum_r gamma_r B_ri^2 + sigma_i C_i^2)`` with ``l_i = L_i + T_i L_gi``, where each
+    of the last two parts is at most ``weight * l_i``.
 
     Parameters
     ----------

@@ -6,11 +6,12 @@ One random agent i wakes at a time. With the rows r of the consensus matrix B th
     g = g_i(x_i),     theta_i  <- proj_{K_i*}(theta_i + sigma_i g^)
     x_i <- prox_{tau_i rho_i}(x_i - tau_i [grad f_i(x_i) + J_i(x_i)' theta_i + sum_r B_ri lambda_r])
 
-where ^ adds momentum: "global" ``s^ = s + N (s(X_k) - s(X_{k-1}))`` as published, "local" ``s^ = 2 s - (s when the row was
-last updated)``, on the agent's own clock. For one agent both are APD (Hamedani and Aybat 2021).
+where ^ adds momentum: "global" ``s^ = s + N (s(X_k) - s(X_{k-1}))`` as published, "local"
+``s^ = 2 s - (s when the row was last updated)``, on the agent's own clock. For one agent both are APD (Hamedani and
+Aybat 2021).
 
-Letters in the engines and words here: x ``x_agents``, theta ``multipliers``, lambda ``consensus_multipliers``, tau primal
-steps, sigma and gamma dual steps of constraints and of consensus rows.
+Letters in the engines and words here: x ``x_agents``, theta ``multipliers``, lambda ``consensus_multipliers``, tau the
+primal steps, sigma and gamma the dual steps of constraints and of consensus rows.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class DPDA(Method):
             if value is not None and not (0 < value < np.inf):
                 raise InvalidOptionError(f"{name} is {value}; it must be positive and finite")
         if not (0 <= self.strong_convexity < np.inf):
-            raise InvalidOptionError(f"strong_convexity is {self.strong_convexity}; it must be 0 or positive, and finite")
+            raise InvalidOptionError(f"strong_convexity is {self.strong_convexity}; it must be finite and not negative")
 
     def start(self, problem: Problem, network: Network, engine: Engine, start: Start) -> Run:
         reach, C = step_rules.constraint_constants(problem, self.multiplier_bound, self.jacobian_bound, "dpda-s")
