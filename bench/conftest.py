@@ -1,0 +1,101 @@
+"""One table of all medians at the end of the session, beside the targets. A target that is missed fails nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+ENGINES = ("numpy", "numba", "c")
+MEDIANS = pytest.StashKey[dict[tuple, float]]()
+
+
+def pytest_configure(config):
+    config.stash[MEDIANS] = {}
+
+
+@pytest.fixture
+def keep(benchmark, pytestconfig):
+    """keep(what, *details, count=1): the median of what was timed, over `count`, goes into the table."""
+
+    def keep(*key, count=1):
+        if benchmark.stats is not None:  # it is None with --benchmark-disable
+            pytestconfig.stash[MEDIANS][key] = benchmark.stats.stats.median / count
+        return pytestconfig.stash[MEDIANS].get(key)
+
+    return keep
+
+
+@pytest.hookimpl(trylast=True)  # below the tables of pytest-benchmark
+def pytest_terminal_summary(terminalreporter, config):
+    medians = config.stash[MEDIANS]
+    if medians:
+        terminalreporter.section("fastadapd: medians")
+        for lines in (activations, solves, processes, targets):
+            for line in lines(medians):
+                terminalreporter.write_line(line)
+
+
+def cases(medians: dict[tuple, float], what: str) -> list[tuple]:
+    """What was timed, without the engine."""
+    return list(dict.fromkeys(key[:-1] for key in medians if key[0] == what))
+
+
+def row(medians: dict[tuple, float], case: tuple, unit: float) -> str:
+    """The engines' figures in units, and the ratios to C."""
+    times = [medians.get((*case, engine)) for engine in ENGINES]
+    numpy, numba, c = times
+    return "".join([*(cell(t, unit, 12) for t in times), cell(numpy, c, 10), cell(numba, c, 10)])
+
+
+def cell(seconds: float | None, unit: float | None, width: int) -> str:
+    if not seconds or not unit:
+        return f"{'-':>{width}}"
+    return f"{seconds / unit:>{width},.{0 if seconds >= 100 * unit else 2}f}"
+
+
+def head(title: str) -> str:
+    return f"{title:<40}" + "".join(f"{engine:>12}" for engine in ENGINES) + f"{'numpy/c':>10}{'numba/c':>10}"
+
+
+def activations(medians: dict[tuple, float]) -> Iterator[str]:
+    if found := cases(medians, "activation"):
+        yield head("nanoseconds per activation")
+    for case in found:
+        _, agents, N, n = case
+        yield f"  {agents:<15}N = {N:<8,}n = {n:<7}" + row(medians, case, 1e-9)
+
+
+def solves(medians: dict[tuple, float]) -> Iterator[str]:
+    if found := cases(medians, "solve"):
+        yield head("milliseconds per solve, tol = 1e-6")
+    for case in found:
+        yield f"  {case[1]:<38}" + row(medians, case, 1e-3)
+
+
+def processes(medians: dict[tuple, float]) -> Iterator[str]:
+    if found := [key for key in medians if key[0] == "process"]:
+        yield "milliseconds per process, from start to end"
+    for key in found:
+        yield f"  {key[1]:<38}" + cell(medians[key], 1e-3, 12)
+
+
+def targets(medians: dict[tuple, float]) -> Iterator[str]:
+    """Those of the issue, each with the least favourable figure."""
+
+    def ratios(engine: str, *size: int) -> list[float]:
+        found = [case for case in cases(medians, "activation") if case[2:] == size or not size]
+        return [medians[*case, engine] / medians[*case, "c"] for case in found
+                if (*case, engine) in medians and (*case, "c") in medians]
+
+    yield "targets"
+    gain = min(ratios("numpy", 30, 20), default=None)
+    yield target("C at least 100 times the NumPy engine at n = 20, N = 30", gain, gain and gain >= 100)
+    loss = max(ratios("numba"), default=None)
+    yield target("Numba within 2 times of C", loss, loss and loss <= 2)
+    seconds = medians.get(("process", "import and first solve, c"))
+    yield target("import plus first solve with C under half a second", seconds, seconds and seconds < 0.5)
+
+
+def target(text: str, figure: float | None, reached: bool | None) -> str:
+    return f"  {text}: " + (f"{figure:.2f}, {'reached' if reached else 'MISSED'}" if figure else "not measured")
