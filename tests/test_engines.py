@@ -1,0 +1,198 @@
+"""The compiled engines against the NumPy engine, the specification."""
+
+import os
+
+import numpy as np
+import pytest
+from conftest import MISSING
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import instances, random_instance
+
+import fastadapd as fa
+from fastadapd import engines
+
+# What follows the specification to rounding: 1e-10 of the largest number of the array. Sums in another order differ by
+# about 1e-16 of their terms, and the maps that are iterated (proximal, with steps of the theory) hardly amplify it.
+AGREE = 1e-10
+
+BOUNDS = {"multiplier_bound": 3.0, "jacobian_bound": 8.0}
+ADAPDS = {
+    "adaptive": lambda momentum, N, R: fa.methods.ADAPD(momentum=momentum),
+    "adaptive, given weight": lambda momentum, N, R: fa.methods.ADAPD(momentum=momentum, weight=0.7, kappa=0.3),
+    "theory": lambda momentum, N, R: fa.methods.ADAPD(momentum=momentum, steps="theory", **BOUNDS),
+    "fixed": lambda momentum, N, R: fa.methods.ADAPD(
+        momentum=momentum, steps=fa.FixedSteps(*(0.02 / (1 + np.arange(k)) for k in (N, N)), np.full(R, 0.01))),
+}
+methods = st.tuples(st.sampled_from(sorted(ADAPDS)), st.sampled_from(["local", "global"]))
+# The adaptive rule is made for local momentum; with the global one some runs wander, and rounding grows without bound.
+steady = methods.filter(lambda method: method[1] == "local" or "adaptive" not in method[0])
+dpdas = st.fixed_dictionaries({"gamma": st.sampled_from([None, 0.3]), "dual_weight": st.sampled_from([1.0, 0.2])})
+
+
+def solver(instance, method, engine, **options):
+    return fa.Solver(instance.problem, instance.network, method=method, engine=engine, tol=0, **{"rng": 0, **options})
+
+
+def adapd(instance, rule, momentum):
+    return ADAPDS[rule](momentum, instance.problem.n_agents, instance.network.consensus_matrix.shape[0])
+
+
+def assert_same_state(a, b, tolerance=AGREE):
+    """The arrays of two states, by name."""
+    for name, expected in b.items():
+        scale = np.abs(expected).max(initial=0)
+        if np.isfinite(scale):
+            np.testing.assert_allclose(a[name], expected, rtol=0, atol=tolerance * max(scale, 1e-3), err_msg=name)
+
+
+def state(solver):
+    return solver.checkpoint()["state"]
+
+
+def assert_agree(instance, method, engine, activations, cuts=()):
+    """Advance the NumPy engine in one piece and the other in pieces, and compare all that either remembers."""
+    N = instance.problem.n_agents
+    specification, other = (solver(instance, method, e) for e in ("numpy", engine))
+    specification.run(activations / N)
+    for a, b in zip((0, *cuts), (*cuts, activations), strict=True):
+        other.run((b - a) / N)
+    assert_same_state(state(other), state(specification))
+    ours, theirs = other.result(), specification.result()
+    np.testing.assert_allclose(ours.x_ergodic, theirs.x_ergodic, rtol=0, atol=AGREE * max(1, np.abs(theirs.x_ergodic).max()))
+    assert (ours.status, ours.activations, ours.floats_sent) == (theirs.status, theirs.activations, theirs.floats_sent)
+
+
+def test_c_engine_is_there_when_it_is_required():
+    if os.environ.get("FASTADAPD_REQUIRE_C") == "1":
+        assert "c" not in MISSING, f"FASTADAPD_REQUIRE_C=1, but {MISSING['c']}"
+    elif "c" in MISSING:
+        pytest.skip(f"no C engine ({MISSING['c']}), and FASTADAPD_REQUIRE_C=1 does not ask for one")
+    assert fa.Solver(*small()).result().engine == "c"
+
+
+def small():
+    instance = random_instance(["Quadratic"], "Box", ["Ellipsoid"])
+    return instance.problem, instance.network
+
+
+@given(instances(), steady)
+@settings(max_examples=10)
+def test_adapd_agrees_over_10000_activations(compiled, instance, method):
+    assert_agree(instance, adapd(instance, *method), compiled, 10_000)
+
+
+@given(instances(), methods, st.lists(st.integers(0, 120), max_size=4).map(sorted))
+@settings(max_examples=80)
+def test_adapd_agrees_in_pieces(compiled, instance, method, cuts):
+    assert_agree(instance, adapd(instance, *method), compiled, 120, cuts)
+
+
+@given(instances(), dpdas)
+@settings(max_examples=40)
+def test_dpda_agrees(compiled, instance, options):
+    assert_agree(instance, fa.methods.DPDA(**options, **BOUNDS), compiled, 100 * instance.problem.n_agents)
+
+
+def test_accelerated_dpda_agrees(compiled):
+    instance = random_instance(["LeastSquares"], "L1", ["Ellipsoid", "AffineInequality"], n=4, rows=2)
+    mu = float(instance.problem.strong_convexity().min())
+    assert_agree(instance, fa.methods.DPDA(strong_convexity=mu, **BOUNDS), compiled, 2000)
+
+
+@given(instances(), st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=80)
+def test_measures_agree(compiled, instance, seed, shared):
+    problem, rng = instance.problem, np.random.default_rng(seed)
+    N, n = problem.n_agents, problem.dim
+    x = rng.normal(size=n if shared else (N, n))
+    arguments = x, np.abs(rng.normal(size=problem.n_rows)), rng.normal(size=(N, n)), rng.uniform(0.1, 2, N)
+    engine, specification = (engines.load(e)(problem, instance.network) for e in (compiled, "numpy"))
+    kept = [a.copy() for a in arguments]
+    for ours, expected in zip(engine.measure(*arguments), specification.measure(*arguments), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-11)
+    for before, after in zip(kept, arguments, strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("method", ["ad-apd", "dpda-s"])
+def test_an_engine_changes_no_input(engine, method):
+    """The terms' own arrays are read-only for Python; a compiled loop has to keep to it by itself."""
+    instance = random_instance(["Quadratic", "LeastSquares"], "Box", ["Ellipsoid", "AffineEquality"], n=5, rows=2)
+    groups = (*instance.problem.objectives, *instance.problem.regularizers, *instance.problem.constraints)
+    arrays = [a for g in groups for a in vars(g.term).values() if isinstance(a, np.ndarray)]
+    kept = [a.copy() for a in arrays]
+    options = fa.methods.DPDA(**BOUNDS) if method == "dpda-s" else method
+    run = solver(instance, options, engine)
+    run.run(30)
+    assert run.result().activations == 120
+    for before, after in zip(kept, arrays, strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
+def test_an_agent_out_of_range_stops_the_loop_before_it(engine):
+    """Kernels are public, so they check what would make them write out of bounds. Clocks have checked it before."""
+    problem, network = small()
+    run = fa.Solver(problem, network, engine=engine)._run
+    for wrong in (-1, problem.n_agents, 2**31 - 1):
+        done = run.activations
+        assert run._engine.adapd(run.steps, run.state, np.array([0, 1, wrong, 2], dtype=np.int32)) == -2
+        assert run.activations == done + 2
+
+
+@pytest.mark.parametrize("method, constraints", [
+    (fa.methods.ADAPD(steps=fa.FixedSteps(1e3, 1e3, 1e3)), ["Ellipsoid"]),
+    (fa.methods.DPDA(step_scale=1e3), []),
+])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's own word for what DIVERGED says
+def test_an_overflow_is_seen_at_the_same_activation(engine, method, constraints):
+    instance = random_instance(["Quadratic"], "Zero", constraints)
+    run, specification = (solver(instance, method, e) for e in (engine, "numpy"))
+    for each in (run, specification):
+        each.run(10_000)
+    result, expected = run.result(), specification.result()
+    assert result.status == expected.status == fa.Status.DIVERGED
+    assert result.activations == expected.activations < 40_000
+    assert not result.success and np.isfinite(result.epochs) and "Diverged" in result.message
+
+
+def test_engine_names(monkeypatch):
+    problem, network = small()
+    with pytest.raises(fa.InvalidOptionError, match="engine: 'fortran' is not known"):
+        fa.Solver(problem, network, engine="fortran")
+    reasons = engines.availability()
+    assert list(reasons) == ["c", "numba", "numpy"] and reasons["numpy"] is None
+    assert fa.Solver(problem, network).result().engine == next(name for name, reason in reasons.items() if reason is None)
+
+
+@pytest.mark.parametrize("missing, module", [("c", "fastadapd._native"), ("numba", "numba")])
+def test_a_named_engine_is_never_replaced(monkeypatch, missing, module):
+    """As where there was no compiler at install time, or Numba does not import."""
+    import sys
+
+    name = engines._ENGINES[missing][0]
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, f"fastadapd.engines.{name}", raising=False)
+    monkeypatch.delattr(engines, name, raising=False)
+    with pytest.raises(fa.EngineError, match=f"engine '{missing}' does not work here"):
+        fa.Solver(*small(), engine=missing)
+    assert engines.availability()[missing]
+    assert fa.Solver(*small()).result().engine != missing
+
+
+@pytest.mark.skipif("c" in MISSING, reason="no C engine")
+def test_c_codes_in_words():
+    from fastadapd.engines import native
+
+    words = [native.strerror(code) for code in (0, -1, -2, -99)]
+    assert len(set(words)) == 4 and words[0] == "no error" and words[-1] == "unknown status"
+    assert native.simd() in ("AVX-512", "AVX2", "NEON", "SSE2", "baseline")
+
+
+@pytest.mark.skipif("c" in MISSING, reason="no C engine")
+def test_a_module_of_another_version_is_refused(monkeypatch):
+    from fastadapd.engines import native, packing
+
+    monkeypatch.setitem(packing.MOMENTUM, "local", 7)
+    with pytest.raises(ImportError, match="FA_MOMENTUM_LOCAL is 1 in the compiled module and 7 in Python"):
+        native._check_codes()
