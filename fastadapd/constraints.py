@@ -23,8 +23,10 @@ class Constraint(Term):
         Number of rows of g for one agent.
     curvature : ndarray, shape () or (n_agents,)
         Lipschitz constant of the gradient of each row.
-    norm_squared : ndarray, shape () or (n_agents,)
-        Squared spectral norm of the Jacobian (affine constraints only).
+    norm_squared, scaled_norm_squared : ndarray, shape () or (n_agents,)
+        Squared spectral norm of the Jacobian, as it is and with every row scaled to norm 1 (affine constraints only).
+    row_weight : ndarray, shape (rows,) or (n_agents, rows)
+        One over the squared norm of each row, 0 for a row of zeros (affine constraints only).
     """
 
     equality: ClassVar[bool] = False
@@ -32,6 +34,8 @@ class Constraint(Term):
     rows: int = 1
     curvature: Floats
     norm_squared: Floats
+    scaled_norm_squared: Floats
+    row_weight: Floats
 
     def value(self, x: Floats) -> Floats:
         """g(x), shape (..., rows)."""
@@ -40,6 +44,10 @@ class Constraint(Term):
     def jacobian(self, x: Floats) -> Floats:
         """Jacobian of g at x, shape (..., rows, dim)."""
         raise TypeError(f"{type(self).__name__} has no Jacobian")
+
+    def row_norms(self, x: Floats) -> Floats:
+        """Norms of the rows of the Jacobian at x, shape (..., rows)."""
+        return np.linalg.norm(self.jacobian(x), axis=-1)
 
     def jacobian_bound(self, regularizer: Any) -> Floats:
         """A bound on the spectral norm of the Jacobian over the domain of the regularizer, per agent."""
@@ -142,6 +150,9 @@ class _Affine(Constraint):
         self._set_dim(**{self._matrix: ("columns", matrix.shape[-1])})
         self.rows = matrix.shape[-2]
         self.norm_squared = spectral_norm_squared(matrix)
+        lengths = np.linalg.norm(matrix, axis=-1)
+        self.row_weight = np.divide(1.0, lengths**2, out=np.zeros_like(lengths), where=lengths > 0)
+        self.scaled_norm_squared = spectral_norm_squared(np.sqrt(self.row_weight)[..., None] * matrix)
         self.curvature = np.zeros_like(self.norm_squared)
 
     def value(self, x: Floats) -> Floats:
@@ -150,6 +161,10 @@ class _Affine(Constraint):
     def jacobian(self, x: Floats) -> Floats:
         matrix = getattr(self, self._matrix)
         return np.broadcast_to(matrix, (*np.broadcast_shapes(matrix.shape[:-2], x.shape[:-1]), *matrix.shape[-2:]))
+
+    def row_norms(self, x: Floats) -> Floats:
+        norms = np.linalg.norm(getattr(self, self._matrix), axis=-1)
+        return np.broadcast_to(norms, (*np.broadcast_shapes(norms.shape[:-1], x.shape[:-1]), self.rows))
 
     def jacobian_bound(self, regularizer: Any) -> Floats:
         return np.sqrt(self.norm_squared)
@@ -164,7 +179,7 @@ class AffineInequality(_Affine):
     h : array_like, shape (m,) or (n_agents, m)
     """
 
-    _axes: ClassVar[dict[str, int]] = {"norm_squared": 0, "h": 1, "G": 2}
+    _axes: ClassVar[dict[str, int]] = {"scaled_norm_squared": 0, "row_weight": 1, "h": 1, "G": 2}
     _matrix, _side = "G", "h"
     G: Floats
     h: Floats
@@ -186,7 +201,7 @@ class AffineEquality(_Affine):
     """
 
     equality = True
-    _axes: ClassVar[dict[str, int]] = {"norm_squared": 0, "b": 1, "A": 2}
+    _axes: ClassVar[dict[str, int]] = {"scaled_norm_squared": 0, "row_weight": 1, "b": 1, "A": 2}
     _matrix, _side = "A", "b"
     A: Floats
     b: Floats

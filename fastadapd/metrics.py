@@ -55,11 +55,8 @@ class Evaluator:
         self._problem, self._engine, self._optimum = problem, engine, optimal_value
         self._lipschitz = problem.lipschitz()
         self._curvature = np.zeros(problem.n_rows)
-        next_row = problem.row_ptr[:-1].copy()
-        for group in problem.constraints:
-            for k in range(group.term.rows):
-                self._curvature[next_row[group.agents] + k] = group.term.curvature
-            next_row[group.agents] += group.term.rows
+        for group, rows in problem.constraint_rows():
+            self._curvature[rows] = np.reshape(group.term.curvature, (-1, 1))
         origin = np.zeros(problem.dim)
         pushes = np.zeros((problem.n_agents, problem.dim))
         _, at_origin = engine.measure(origin, np.zeros(problem.n_rows), pushes, np.ones(problem.n_agents))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -236,6 +236,13 @@ class Problem:
         for group in (*self.objectives, *self.regularizers):
             total[group.agents] += group.term.value(x if x.ndim == 1 else x[group.agents])
         return total
+
+    def constraint_rows(self) -> Iterator[tuple[Group, NDArray[np.int64]]]:
+        """Every group of constraints with the indices of its rows among all rows, shape (agents of the group, rows)."""
+        following = self.row_ptr[:-1].copy()
+        for group in self.constraints:
+            yield group, following[group.agents, None] + np.arange(group.term.rows)
+            following[group.agents] += group.term.rows
 
     def lipschitz(self) -> Floats:
         """Lipschitz constants L_i of the gradients of all agents' costs, shape (n_agents,)."""

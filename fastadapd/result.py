@@ -52,7 +52,8 @@ class Result:
     residual : float
         Largest relative KKT residual at x_agents; see `fastadapd.metrics`.
     activations, communications, floats_sent : int
-        A synchronous iteration counts n_agents activations and communications.
+        A synchronous iteration counts n_agents activations and communications; a sum over all agents counts
+        2 n_agents communications.
     epochs : float
         Activations per agent.
     success : bool

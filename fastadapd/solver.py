@@ -53,8 +53,9 @@ class Solver:
     engine : {"auto", "c", "numba", "numpy"}
     rng : None, int or numpy.random.Generator
         Seed of the activations (SPEC 7). The same seed gives the same result on every engine.
-    clock : str, Clock or sequence of int
-        Who wakes when: "uniform", "shuffled", "cyclic", an object of `fastadapd.clocks`, or a recorded sequence.
+    clock : str, Clock or sequence of int, optional
+        Who wakes when: "uniform" (independent and random, as in the paper), "shuffled", "repeated", "cyclic", an object
+        of `fastadapd.clocks`, or a recorded sequence. By default what suits the method.
     x0 : array_like, shape (dim,) or (n_agents, dim), optional
         Start; by default 0, in any case moved into each agent's set.
     multipliers : sequence of array_like, optional
@@ -87,7 +88,7 @@ class Solver:
         method: str | Method = "ad-apd",
         engine: str = "auto",
         rng: int | np.random.Generator | None = None,
-        clock: str | clocks.Clock | Sequence[int] | np.ndarray = "uniform",
+        clock: str | clocks.Clock | Sequence[int] | np.ndarray | None = None,
         x0: ArrayLike | None = None,
         multipliers: Sequence[ArrayLike] | None = None,
         consensus_multipliers: ArrayLike | None = None,
@@ -112,9 +113,10 @@ class Solver:
         self.problem, self.network = problem, network
         self._method = as_method(method)
         start = self._start(x0, multipliers, consensus_multipliers)
-        self._stream = clocks.Stream(clocks.as_clock(clock), problem.n_agents, np.random.default_rng(rng))
+        law = self._method.clock() if clock is None else clocks.as_clock(clock)
+        self._stream = clocks.Stream(law, problem.n_agents, np.random.default_rng(rng))
         self._engine = engines.load(engine)(problem, network)
-        self._run = self._method.start(problem, network, self._engine, start)
+        self._run = self._method.start(problem, network, self._engine, law, start)
         self._evaluate = Evaluator(problem, self._engine, np.nan if optimal_value is None else float(optimal_value))
         self._tol, self._point, self._callback, self._progress = tol, point, callback, progress
         self._record_every, self._record_at = self._recording(record)
@@ -157,14 +159,11 @@ class Solver:
             if array.shape != (rows,):
                 raise InvalidOptionError(f"multipliers of agent {i} has shape {array.shape}; the agent has {rows} rows")
         theta = np.concatenate(arrays)
-        next_row = self.problem.row_ptr[:-1].copy()
-        for group in self.problem.constraints:
-            for k in range(group.term.rows):
-                at = next_row[group.agents] + k
-                if not group.term.equality and (theta[at] < 0).any():
-                    i = int(group.agents[np.argmax(theta[at] < 0)])
-                    raise InvalidOptionError(f"multipliers of agent {i}: those of an inequality must not be negative")
-            next_row[group.agents] += group.term.rows
+        for group, rows in self.problem.constraint_rows():
+            wrong = (theta[rows] < 0).any(axis=1)
+            if not group.term.equality and wrong.any():
+                i = int(group.agents[np.argmax(wrong)])
+                raise InvalidOptionError(f"multipliers of agent {i}: those of an inequality must not be negative")
         return theta
 
     def _recording(self, record: Any) -> tuple[int | None, np.ndarray | None]:
@@ -206,8 +205,6 @@ class Solver:
         run, chunk = self._run, 256
         while True:
             now = run.activations
-            if now == run.milestone():
-                run.pass_milestone()
             if now == self._next_record():
                 self._record()
             if now >= self._next_check:
@@ -222,6 +219,8 @@ class Solver:
                     return Status.STOPPED
             if now >= end:
                 return Status.MAX_EPOCHS
+            if now == run.milestone():
+                run.pass_milestone()
             if interrupted():
                 return Status.INTERRUPTED
             if time_limit is not None and time.perf_counter() - began >= time_limit:
@@ -283,7 +282,7 @@ class Solver:
 
     def _record(self) -> None:
         m, now = self._measure(), self._run.activations
-        self._rows.append((now, now, self._run.floats_sent(), now / self.problem.n_agents, m.fun, m.suboptimality,
+        self._rows.append((now, self._run.communications, self._run.floats_sent(), now / self.problem.n_agents, m.fun, m.suboptimality,
                            m.infeasibility, m.consensus_violation, m.residual))
 
     def result(self) -> Result:
@@ -308,7 +307,7 @@ class Solver:
             consensus_violation=measures.consensus_violation,
             residual=measures.residual,
             activations=now,
-            communications=now,
+            communications=self._run.communications,
             floats_sent=self._run.floats_sent(),
             epochs=now / N,
             success=solved,
