@@ -7,7 +7,7 @@ import numpy as np
 from fastadapd._terms import Floats
 
 _REGULARIZATION = 1e-8
-_GROWTH = 3.0  # residuals may grow by this much over the smallest one in memory before the memory is cleared
+_REVERT = 1.2  # an extrapolation that makes the residual grow by more is taken back
 
 
 class Anderson:
@@ -25,6 +25,11 @@ class Anderson:
     size : int
         Length of a point.
 
+    Attributes
+    ----------
+    residual : ndarray, shape (m,)
+        The last residual, scaled.
+
     References
     ----------
     Walker and Ni, Anderson acceleration for fixed-point iterations, SIAM J. Numer. Anal. 49 (2011).
@@ -37,11 +42,8 @@ class Anderson:
         self._gram = np.zeros((memory, memory))
         self._count = 0
         self._last: tuple[Floats, Floats] | None = None
-        self._smallest = np.inf
-
-    def clear(self) -> None:
-        """Forget all values."""
-        self._count, self._last, self._smallest = 0, None, np.inf
+        self._norm = np.inf
+        self.residual = np.zeros(0)
 
     def mix(self, before: Floats, after: Floats) -> Floats:
         """The next point from ``u`` and ``T(u)``.
@@ -54,14 +56,17 @@ class Anderson:
         Returns
         -------
         ndarray, shape (size,)
-            `after` itself when there is nothing to extrapolate from, or when the residual has grown too much.
+            `after` itself when there is nothing to extrapolate from. When the last extrapolation made the residual
+            grow, the image it started from; the memory is empty then.
         """
         m = len(self._scale)
         residual = (after[:m] - before[:m]) * self._scale
         norm = float(np.linalg.norm(residual))
-        if not norm <= _GROWTH * self._smallest:
-            self.clear()
-        self._smallest = min(self._smallest, norm)
+        self.residual = residual
+        if self._last is not None and not norm <= _REVERT * self._norm:
+            (_, back), self._last, self._count = self._last, None, 0
+            return back
+        self._norm = norm
         last, self._last = self._last, (residual, after)
         if last is None:
             return after

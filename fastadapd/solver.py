@@ -282,8 +282,8 @@ class Solver:
 
     def _record(self) -> None:
         m, now = self._measure(), self._run.activations
-        self._rows.append((now, self._run.communications, self._run.floats_sent(), now / self.problem.n_agents, m.fun, m.suboptimality,
-                           m.infeasibility, m.consensus_violation, m.residual))
+        self._rows.append((now, self._run.communications, self._run.floats_sent(), now / self.problem.n_agents, m.fun,
+                           m.suboptimality, m.infeasibility, m.consensus_violation, m.residual))
 
     def result(self) -> Result:
         """The run so far."""

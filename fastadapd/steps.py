@@ -184,13 +184,14 @@ class AdaptiveRule:
     """How the adaptive steps follow from one weight w, and w from the run.
 
     With ``a_i = sum_r |B_ri|`` agent i takes ``1/tau_i = l_i + 2 w a_i``, where ``l_i = L_i + <theta_i, L_gi>`` is the
-    curvature of its Lagrangian, and one w a_i is for its consensus rows, ``gamma_r = w / sum_j |B_rj|``, and one for its
-    constraints: each of its b blocks gets an equal share, ``sigma_r = w a_i / (b |J_r|^2)``, over the squared norm of the
-    block with all rows scaled to norm 1 where there are several.
+    curvature of its Lagrangian, and one w a_i is for its consensus rows, ``gamma_r = w / sum_j |B_rj|``, and one for
+    its constraints: each of its b blocks gets an equal share, ``sigma_r = w a_i / (b |J_r|^2)``, over the squared norm
+    of the block with all rows scaled to norm 1 where there are several.
 
     The weight balances the two sides of the saddle point: at epochs 10, 20, 40, ...
-    ``ln w <- (ln w + ln(sqrt(N) |lambda| / |X - X_0|)) / 2`` where lambda is the smallest multiplier with the same force
-    ``B' lambda`` (consensus multipliers of a network with cycles are not unique) and X is the farthest the iterates were.
+    ``ln w <- (ln w + ln(sqrt(N) |lambda| / |X - X_0|)) / 2`` where lambda is the smallest multiplier with the same
+    force ``B' lambda`` (consensus multipliers of a network with cycles are not unique) and X the farthest point so far.
+    From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
 
     Parameters
     ----------
@@ -252,8 +253,20 @@ class AdaptiveRule:
             return weight
         return float(np.sqrt(weight * dual / distance))
 
+    def imbalance(self, residual: Floats, size: int) -> float:
+        """A factor for the weight, at most 4 either way: the square root of dual over primal movement.
+
+        Parameters
+        ----------
+        residual : ndarray
+            Movement of x (the first `size` numbers), lambda and theta over one period, in the `metric`.
+        size : int
+        """
+        primal, dual = float(np.linalg.norm(residual[:size])), float(np.linalg.norm(residual[size:]))
+        return float(np.clip(np.sqrt(dual / primal), 0.25, 4.0)) if primal > 0 and dual > 0 else 1.0
+
     def _smallest_multiplier(self, force: Floats) -> float:
-        """``min |lambda|`` subject to ``B' lambda = force``: the root of <force, (B'B)^+ force>, by conjugate gradients."""
+        """``min |lambda|`` subject to ``B' lambda = force``, from <force, (B'B)^+ force> by conjugate gradients."""
         scale = 1.0 / self._gram.diagonal()[:, None] if force.shape[0] > 1 else np.ones((1, 1))
         solution, residual = np.zeros_like(force), force.copy()
         direction = scale * residual

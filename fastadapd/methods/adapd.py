@@ -34,6 +34,8 @@ from fastadapd.methods._base import Method, Run, Start
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 
+_PATIENCE = 320  # epochs before the weight may follow the imbalance of the movement
+_SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
 _PERIOD = 10  # epochs between two extrapolations, and before the first
 _MEMORY_BYTES = 1 << 30
 
@@ -52,19 +54,16 @@ class ADAPD(Method):
     weight : float, optional
         Start value of w (adaptive), or how long the dual steps are compared with the primal ones (theory; default 1).
     relaxation : float, optional
-        How far every local update goes, from 1 to below 2. Default: 1.5 with adaptive steps and a clock that wakes every
-        agent once per epoch, else 1; with independent random activations, or global momentum, more than 1 diverges.
+        How far every local update goes, from 1 to below 2. Default: 1.3 with adaptive steps and a clock that wakes
+        every agent once per epoch, else 1. Much more diverges on some problems, and so does more than 1 with global
+        momentum.
     memory : int
         Anderson acceleration: how many earlier points to extrapolate from, every 10 epochs (0: none). With adaptive
-        steps and a clock that repeats itself only ("repeated", the default, and "cyclic"). Each extrapolation, like each
-        change of the weight, needs a few sums over all agents; a network adds them up along a tree with two messages
-        per agent, which are counted as communications.
+        steps and a clock that repeats itself only ("repeated", the default, and "cyclic"). Each extrapolation, like
+        each change of the weight, needs a few sums over all agents; a network adds them up along a tree with two
+        messages per agent, which are counted as communications.
     multiplier_bound, jacobian_bound : array_like, shape () or (n_agents,), optional
         T_i and C_i of the theory steps.
-
-    Notes
-    -----
-    Tried and left out because it was no better on the convergence suite: ... filled in below.
 
     References
     ----------
@@ -103,7 +102,7 @@ class ADAPD(Method):
         relaxation = self.relaxation
         if relaxation is None:
             regular = isinstance(clock, (clocks.Repeated, clocks.Shuffled, clocks.Cyclic))
-            relaxation = 1.5 if regular and self.steps == "adaptive" and self.momentum == "local" else 1.0
+            relaxation = 1.3 if regular and self.steps == "adaptive" and self.momentum == "local" else 1.0
         if self.steps == "adaptive":
             rule = step_rules.AdaptiveRule(problem, network, self.momentum, relaxation)
             repeats = isinstance(clock, clocks.Cyclic) or (
@@ -201,6 +200,7 @@ class _AdaptiveRun(_ADAPDRun):
         self._memory = memory if 2 * 8 * memory * size <= _MEMORY_BYTES else _MEMORY_BYTES // (16 * size)
         self._anderson: Anderson | None = None
         self._before: Floats | None = None
+        self._size_then, self._balanced = np.inf, False
         self._sums = np.zeros(2, dtype=np.int64)  # sums over all agents so far: how many times, how many numbers
 
     @property
@@ -223,8 +223,16 @@ class _AdaptiveRun(_ADAPDRun):
             self._extrapolate()
 
     def _change_weight(self) -> None:
-        self._sums += 1, 2  # |lambda| and |X - X_0|
-        weight = self._rule.next_weight(self._weight, self._farthest, self.force())
+        self._sums += 1, 4
+        weight = self._weight
+        residual = None if self._anderson is None else self._anderson.residual
+        size = np.inf if residual is None else float(np.linalg.norm(residual))
+        if self._epoch > _PATIENCE and residual is not None and size > _SLOW * self._size_then:
+            self._balanced = True
+            weight *= self._rule.imbalance(residual, self.state.x.size)
+        elif not self._balanced:
+            weight = self._rule.next_weight(weight, self._farthest, self.force())
+        self._size_then = size
         if abs(np.log(weight / self._weight)) > 0.3:
             self._weight = weight
             self.steps = self._rule.steps(weight)
@@ -253,7 +261,8 @@ class _AdaptiveRun(_ADAPDRun):
     def extra(self) -> dict[str, np.ndarray]:
         # the memory of the acceleration is not saved: it builds up again
         return {"weight": np.array(self._weight), "epoch": np.array([self._epoch, self._rebalance]),
-                "x_start": self._x_start.copy(), "farthest": np.array(self._farthest), "sums": self._sums.copy()}
+                "x_start": self._x_start.copy(), "farthest": np.array(self._farthest), "sums": self._sums.copy(),
+                "progress": np.array([self._size_then, self._balanced])}
 
     def restore_extra(self, saved: dict[str, np.ndarray]) -> None:
         self._weight = float(saved["weight"])
@@ -261,4 +270,5 @@ class _AdaptiveRun(_ADAPDRun):
         self._epoch, self._rebalance = (int(k) for k in saved["epoch"])
         self._x_start, self._farthest = saved["x_start"].copy(), float(saved["farthest"])
         self._sums = saved["sums"].copy()
+        self._size_then, self._balanced = float(saved["progress"][0]), bool(saved["progress"][1])
         self._anderson = self._before = None
