@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -90,6 +90,12 @@ class Ellipsoid(Constraint):
     def jacobian(self, x: Floats) -> Floats:
         return 2.0 * multiply(self.P, x - self.center)[..., None, :]
 
+    def rescaled(self, units: Floats) -> Ellipsoid:
+        return Ellipsoid(self.P * np.outer(units, units), self.center / units, self.level)
+
+    def column_sizes(self) -> Floats:
+        return np.diagonal(self.P, axis1=-2, axis2=-1)
+
     def jacobian_bound(self, regularizer: Any) -> Floats:
         return self.curvature * regularizer.reach(self.center)
 
@@ -125,6 +131,12 @@ class QuadraticInequality(Constraint):
 
     def jacobian(self, x: Floats) -> Floats:
         return (multiply(self.P, x) + self.q)[..., None, :]
+
+    def rescaled(self, units: Floats) -> QuadraticInequality:
+        return QuadraticInequality(self.P * np.outer(units, units), self.q * units, self.r)
+
+    def column_sizes(self) -> Floats:
+        return np.diagonal(self.P, axis1=-2, axis2=-1)
 
     def jacobian_bound(self, regularizer: Any) -> Floats:
         origin = np.zeros_like(self.q)
@@ -165,6 +177,13 @@ class _Affine(Constraint):
     def row_norms(self, x: Floats) -> Floats:
         norms = np.linalg.norm(getattr(self, self._matrix), axis=-1)
         return np.broadcast_to(norms, (*np.broadcast_shapes(norms.shape[:-1], x.shape[:-1]), self.rows))
+
+    def rescaled(self, units: Floats) -> Self:
+        return type(self)(**{self._matrix: getattr(self, self._matrix) * units, self._side: getattr(self, self._side)})
+
+    def column_sizes(self) -> Floats:
+        matrix = getattr(self, self._matrix)
+        return np.einsum("...r,...rj,...rj->...j", self.row_weight, matrix, matrix)
 
     def jacobian_bound(self, regularizer: Any) -> Floats:
         return np.sqrt(self.norm_squared)

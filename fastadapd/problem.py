@@ -219,6 +219,39 @@ class Problem:
             tuple(group.term.agent(i) for group in self.constraints),
         )
 
+    def rescaled(self, units: Floats) -> Problem:
+        """The same problem in z, where ``x = units * z``.
+
+        Parameters
+        ----------
+        units : ndarray, shape (dim,)
+            Positive.
+
+        Returns
+        -------
+        Problem
+
+        Raises
+        ------
+        TypeError
+            When a term cannot be rescaled (L2Ball would no longer be a ball).
+        """
+        new: dict[int, Any] = {}
+
+        def changed(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+            for group in groups:
+                if id(group.term) not in new:
+                    new[id(group.term)] = group.term.rescaled(units)
+            return tuple(Group(new[id(group.term)], group.agents) for group in groups)
+
+        other = type(self).__new__(type(self))
+        other._finish(self.n_agents, self.dim, changed(self.objectives), changed(self.regularizers),
+                      changed(self.constraints))
+        if self._agents is not None:
+            other._agents = [Terms(*(tuple(new[id(t)] for t in part) if isinstance(part, tuple) else new[id(part)]
+                                     for part in terms)) for terms in self._agents]
+        return other
+
     def values(self, x: Floats) -> Floats:
         """f_i + rho_i of every agent at x, sets counting 0.
 

@@ -22,9 +22,11 @@ from fastadapd.metrics import Evaluator, Measures
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 from fastadapd.result import Result, Status
+from fastadapd.scaling import coordinate_units
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
+_STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
 _MESSAGES = {
@@ -112,15 +114,21 @@ class Solver:
             raise InvalidOptionError(f"point: {point!r} is not known; use 'last' or 'ergodic'")
         self.problem, self.network = problem, network
         self._method = as_method(method)
+        units = coordinate_units(problem) if self._method.may_rescale else None
+        self._units = np.ones(problem.dim) if units is None else units
+        # the problem that the method sees, in z where x = units * z
+        self._inner = problem if units is None else problem.rescaled(units)
         start = self._start(x0, multipliers, consensus_multipliers)
         law = self._method.clock() if clock is None else clocks.as_clock(clock)
         self._stream = clocks.Stream(law, problem.n_agents, np.random.default_rng(rng))
-        self._engine = engines.load(engine)(problem, network)
-        self._run = self._method.start(problem, network, self._engine, law, start)
-        self._evaluate = Evaluator(problem, self._engine, np.nan if optimal_value is None else float(optimal_value))
+        self._engine = engines.load(engine)(self._inner, network)
+        self._run = self._method.start(self._inner, network, self._engine, law, start)
+        self._evaluate = Evaluator(
+            self._inner, self._engine, np.nan if optimal_value is None else float(optimal_value), units)
         self._tol, self._point, self._callback, self._progress = tol, point, callback, progress
         self._record_every, self._record_at = self._recording(record)
         self._rows: list[tuple[float, ...]] = []
+        self._means: list[tuple[int, Floats]] = []
         self._next_check = 0
         self._status: Status | None = None
         self._runtime = 0.0
@@ -134,8 +142,8 @@ class Solver:
             given = _finite("x0", x0)
             if given.shape not in ((n,), (N, n)):
                 raise InvalidOptionError(f"x0 has shape {given.shape}; it must be ({n},) or ({N}, {n})")
-            x[:] = given
-        for group in self.problem.regularizers:
+            x[:] = given / self._units
+        for group in self._inner.regularizers:
             if group.term.is_set:
                 x[group.agents] = group.term.prox(x[group.agents])
         theta = None
@@ -148,6 +156,7 @@ class Solver:
             if lambda_.shape not in ((rows, n), (N, n)):
                 raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; it must be ({rows}, {n}), "
                                          "one row per row of the consensus matrix")
+            lambda_ = lambda_ * self._units
         return Start(x, theta, lambda_)
 
     def _flat_multipliers(self, multipliers: Sequence[ArrayLike]) -> Floats:
@@ -210,10 +219,11 @@ class Solver:
             if now >= self._next_check:
                 self._schedule_check(now)
                 residual = self._measure().residual
+                self._remember(now)
                 if self._record_every is None and self._record_at is None:
                     self._record()
                 bar.set_postfix(residual=f"{residual:.1e}", refresh=False)
-                if self._is_solved(residual):
+                if self._is_solved(residual) and self._is_steady(now):
                     return Status.SOLVED
                 if self._callback is not None and now > 0 and self._asked_to_stop():
                     return Status.STOPPED
@@ -242,6 +252,20 @@ class Solver:
 
     def _is_solved(self, residual: float) -> bool:
         return residual <= self._tol and self._tol > 0
+
+    def _is_steady(self, now: int) -> bool:
+        """Whether the decision has hardly moved during the last fifth of the run: a slow run is not done yet.
+
+        Linear convergence to tol leaves an error of 16 times that a fifth earlier.
+        """
+        means, size = self._means, self._evaluate.size(self._means[-1][1])
+        earlier = [mean for activations, mean in means if activations <= 0.8 * now]
+        return not earlier or float(np.linalg.norm(means[-1][1] - earlier[-1])) <= _STEADY * self._tol * size
+
+    def _remember(self, now: int) -> None:
+        self._means.append((now, self._copies().mean(axis=0)))
+        while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
+            del self._means[0]
 
     def _whole(self, activations: float) -> int:
         """Rounded up to what the method cannot divide."""
@@ -288,20 +312,21 @@ class Solver:
     def result(self) -> Result:
         """The run so far."""
         measures, now, N = self._measure(), self._run.activations, self.problem.n_agents
-        copies = self._copies().copy()
-        x = copies.mean(axis=0)
+        copies = self._copies()
+        fun = self._evaluate.fun(copies.mean(axis=0))
+        copies = copies * self._units
         solved = self._is_solved(measures.residual)
         status = Status.SOLVED if solved else Status.MAX_EPOCHS if self._status is None else self._status
         columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_HISTORY)
         history = {name: np.array(column, dtype=np.int64 if k < 3 else np.float64)
                    for k, (name, column) in enumerate(zip(_HISTORY, columns, strict=True))}
         return Result(
-            x=x,
+            x=copies.mean(axis=0),
             x_agents=copies,
-            x_ergodic=self._run.ergodic(),
+            x_ergodic=self._run.ergodic() * self._units,
             multipliers=tuple(np.split(self._run.theta.copy(), self.problem.row_ptr[1:-1])),
-            consensus_multipliers=self._run.consensus_multipliers.copy(),
-            fun=self._evaluate.fun(x),
+            consensus_multipliers=self._run.consensus_multipliers / self._units,
+            fun=fun,
             suboptimality=measures.suboptimality,
             infeasibility=measures.infeasibility,
             consensus_violation=measures.consensus_violation,
@@ -337,6 +362,7 @@ class Solver:
             "stream": self._stream.checkpoint(),
             "rows": list(self._rows),
             "next_check": self._next_check,
+            "means": list(self._means),
             "runtime": self._runtime,
         }
 
@@ -361,6 +387,7 @@ class Solver:
         self._run.restore_extra(saved["extra"])
         self._stream.restore(saved["stream"])
         self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
+        self._means = list(saved["means"])
         self._runtime, self._last, self._status = saved["runtime"], None, None
 
     @contextmanager

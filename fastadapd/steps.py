@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -207,7 +208,7 @@ class AdaptiveRule:
         pull: Floats = np.asarray(B.sum(axis=0)).ravel()
         self._row_sums: Floats = np.asarray(B.sum(axis=1)).ravel()
         self._pull = np.where(pull > 0, pull, 1.0)
-        self._gram = (self._B.T @ self._B).tocsr()
+        self._gram: Any = (self._B.T @ self._B).tocsr()
         self._momentum, self._relaxation = momentum, relaxation
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         for group, rows in problem.constraint_rows():

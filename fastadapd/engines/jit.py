@@ -49,7 +49,7 @@ OK, NOT_FINITE, BAD_AGENT = packing.OK, packing.NOT_FINITE, packing.BAD_AGENT
 VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY, GRADIENT, REACTION, FORCE = range(len(packing.MEASURES))
 
 # Without Numba's runtime nothing can be allocated, so no slice is reference counted; inlined, the tuples are not copied
-# from call to call. An activation with n = 5 takes 2.9 us without the two, 0.26 us with the first, 0.15 us with both.
+# from call to call. An activation with n = 5 takes 1.8 us without the two, 0.57 us with the first, 0.12 us with both.
 _options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _kernel = njit(cache=True, **_options)
 _inlined = njit(forceinline=True, **_options)

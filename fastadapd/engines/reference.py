@@ -190,7 +190,7 @@ class ReferenceEngine:
         return np.concatenate(g), np.concatenate(J), curvature
 
     def _row_weights(self, i: int, x: Floats) -> Floats:
-        """1 / |J_r|^2 of every row r, split over the agent's blocks and, by the norm of the scaled rows, within each."""
+        """1 / |J_r|^2 of every row, split over the blocks of the agent and, by the norm of the scaled rows, in each."""
         terms = self.agents[i].constraints
         weights = [np.zeros(0)]
         for term in terms:

@@ -99,6 +99,11 @@ class Method(ABC):
 
     name: ClassVar[str]
 
+    @property
+    def may_rescale(self) -> bool:
+        """Whether the driver may change the units of the coordinates: no when steps are the user's or the theory's."""
+        return False
+
     def clock(self) -> Clock:
         """Who wakes when, unless the user says."""
         return Uniform()

@@ -17,7 +17,7 @@ primal steps, sigma and gamma the dual steps of constraints and of consensus row
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -95,6 +95,10 @@ class ADAPD(Method):
         if self.memory != int(self.memory) or self.memory < 0:
             raise InvalidOptionError(f"memory is {self.memory}; it must be 0 or a positive integer")
 
+    @property
+    def may_rescale(self) -> bool:
+        return self.steps == "adaptive"
+
     def clock(self) -> clocks.Clock:
         return clocks.Repeated(_PERIOD) if self.steps == "adaptive" and self.momentum == "local" else clocks.Uniform()
 
@@ -126,7 +130,7 @@ class _ADAPDRun(Run):
     def __init__(self, problem: Problem, network: Network, engine: Engine, steps: ADAPDSteps, start: Start):
         N, n, R, M = problem.n_agents, problem.dim, network.consensus_matrix.shape[0], problem.n_rows
         self._engine, self._network, self.steps = engine, network, steps
-        self._B = network.consensus_matrix
+        self._B: Any = network.consensus_matrix
         self._transposed = self._B.T.tocsr()
         # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and then what they imply
         self._point = np.zeros(N * n + 2 * R * n + 2 * M)
