@@ -52,7 +52,8 @@ static int activate(const fa_problem *problem, const fa_network *network, const 
     const int64_t n = problem->dim, blocks = problem->constraint_ptr[i + 1] - problem->constraint_ptr[i];
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation;
-    double *FA_RESTRICT x = state->x + i * n, *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v;
+    const double *x = state->x + i * n;
+    double *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v;
 
     consensus_step(problem, network, steps, i, previous, state, w->y, v);
 
@@ -80,12 +81,14 @@ static int activate(const fa_problem *problem, const fa_network *network, const 
     }
 
     /* iterates since_i .. k-1 of agent i were x_i; iterate k is z */
-    const double held = (double)(k - state->since[i]);
-    double *FA_RESTRICT x_sum = state->x_sum + i * n, *FA_RESTRICT dx = state->dx;
-    for (int64_t j = 0; j < n; ++j) {
-        x_sum[j] += held * x[j];
-        dx[j] = z[j] - x[j];
-        x[j] = z[j];
+    {
+        const double held = (double)(k - state->since[i]);
+        double *FA_RESTRICT xi = state->x + i * n, *FA_RESTRICT x_sum = state->x_sum + i * n, *FA_RESTRICT dx = state->dx;
+        for (int64_t j = 0; j < n; ++j) {
+            x_sum[j] += held * xi[j];
+            dx[j] = z[j] - xi[j];
+            xi[j] = z[j];
+        }
     }
     state->since[i] = k;
     state->wakes[i] += 1;

@@ -189,7 +189,7 @@ static inline void fa_prox(const fa_problem *problem, int64_t i, double tau, dou
     case FA_L1:
         for (int64_t j = 0; j < n; ++j) {
             const double t = tau * data[j], a = fabs(z[j]) - t;
-            z[j] = a > 0.0 ? copysign(a, z[j]) : 0.0;
+            z[j] = a > 0.0 || a != a ? copysign(a, z[j]) : 0.0;
         }
         break;
     case FA_BOX:
@@ -199,7 +199,7 @@ static inline void fa_prox(const fa_problem *problem, int64_t i, double tau, dou
         }
         break;
     case FA_NONNEGATIVE:
-        for (int64_t j = 0; j < n; ++j) z[j] = z[j] > 0.0 ? z[j] : 0.0;
+        for (int64_t j = 0; j < n; ++j) z[j] = z[j] < 0.0 ? 0.0 : z[j];
         break;
     case FA_L2_BALL: {
         const double radius = data[0], *c = data + 1;

@@ -45,6 +45,10 @@ class Constraint(Term):
         """Jacobian of g at x, shape (..., rows, dim)."""
         raise TypeError(f"{type(self).__name__} has no Jacobian")
 
+    def weighted_hessian(self, theta: Floats) -> Floats:
+        """Hessian of ``sum theta' g`` over the rows of theta, shape (dim, dim); theta (agents, rows)."""
+        return np.zeros((self.dim or 0, self.dim or 0))
+
     def row_norms(self, x: Floats) -> Floats:
         """Norms of the rows of the Jacobian at x, shape (..., rows)."""
         return np.linalg.norm(self.jacobian(x), axis=-1)
@@ -90,6 +94,9 @@ class Ellipsoid(Constraint):
     def jacobian(self, x: Floats) -> Floats:
         return 2.0 * multiply(self.P, x - self.center)[..., None, :]
 
+    def weighted_hessian(self, theta: Floats) -> Floats:
+        return 2.0 * _weighted_sum(theta[:, 0], self.P)
+
     def rescaled(self, units: Floats) -> Ellipsoid:
         return Ellipsoid(self.P * np.outer(units, units), self.center / units, self.level)
 
@@ -131,6 +138,9 @@ class QuadraticInequality(Constraint):
 
     def jacobian(self, x: Floats) -> Floats:
         return (multiply(self.P, x) + self.q)[..., None, :]
+
+    def weighted_hessian(self, theta: Floats) -> Floats:
+        return _weighted_sum(theta[:, 0], self.P)
 
     def rescaled(self, units: Floats) -> QuadraticInequality:
         return QuadraticInequality(self.P * np.outer(units, units), self.q * units, self.r)
@@ -230,3 +240,7 @@ class AffineEquality(_Affine):
 
     def to_cvxpy(self, x: Any) -> list[Any]:
         return [self.A @ x == self.b]
+
+
+def _weighted_sum(theta: Floats, P: Floats) -> Floats:
+    return np.tensordot(theta, P, axes=1) if P.ndim == 3 else theta.sum() * P

@@ -5,10 +5,11 @@ The residual is the largest of four relative numbers, each free of the units of 
 * primal: the largest violation of an agent, each row divided by the norm of its gradient, over ``max(X, |x|)``;
 * consensus: ``max_i |x_i - x| / max(X, |x|)`` with x the mean;
 * stationarity: ``max_i |x_i - prox_{t rho_i}(x_i - t v_i)| / t`` with ``v_i = grad f_i + J_i' theta_i + (B' lambda)_i``
-  and ``t = 1 / (L_i + <theta_i, L_gi>)``, over the size G of the agents' cost gradients;
+  and ``t = 1 / max(L_i + <theta_i, L_gi>, G_0 / max(X, |x|))``, over the size G of the agents' cost gradients;
 * complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N G max(X, |x|)``.
 
-G is the largest ``|grad f_i|`` or ``|grad f_i(0)|`` of any agent (plus the weights of an l1 term). Without any cost
+G is the largest ``|grad f_i|`` of any agent, and at least G_0, the largest ``|grad f_i(0)|`` (plus the weights of an l1
+term; 1 if all are 0). Without any cost
 every feasible point is optimal, and only the first two count. X is 1, or a length of the problem if that is shorter:
 the median distance from the origin to the agents' unconstrained optima (``|grad f_i(0)| / L_i``) and to the boundaries
 of their constraints (``|g_r(0)| / |grad g_r(0)|``). All of it is measured in the variables in which the method works,
@@ -99,11 +100,12 @@ class Evaluator:
         if theta.size:
             sums = np.concatenate([[0.0], np.cumsum(theta * self._curvature)])
             curvature = curvature + np.diff(sums[self._problem.row_ptr])
-        step = 1.0 / np.where(curvature > 0, curvature, 1.0)
-        _, rows = self._engine.measure(x, theta, force, step)
-        fun = float(rows[:, _COLUMN["value"]].sum())
         apart, length = _spread(x)
         size = max(self._length, length)
+        # steps that move x by no more than its size: longer ones say nothing new, shorter ones drown in rounding
+        step = 1.0 / np.maximum(curvature, (self._gradient_size or 1.0) / size)
+        _, rows = self._engine.measure(x, theta, force, step)
+        fun = float(rows[:, _COLUMN["value"]].sum())
         consensus = apart / size
         primal = float(rows[:, _COLUMN["distance"]].max()) / size
         gradient = max(self._gradient_size, float(rows[:, _COLUMN["gradient"]].max()))

@@ -248,8 +248,8 @@ class Problem:
         other._finish(self.n_agents, self.dim, changed(self.objectives), changed(self.regularizers),
                       changed(self.constraints))
         if self._agents is not None:
-            other._agents = [Terms(*(tuple(new[id(t)] for t in part) if isinstance(part, tuple) else new[id(part)]
-                                     for part in terms)) for terms in self._agents]
+            other._agents = [Terms(tuple(new[id(t)] for t in terms.objective), terms.regularizer.rescaled(units),
+                                   tuple(new[id(t)] for t in terms.constraints)) for terms in self._agents]
         return other
 
     def values(self, x: Floats) -> Floats:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd import clocks, engines
+from fastadapd import certificates, clocks, engines
 from fastadapd._terms import Floats
+from fastadapd.certificates import Certificate
 from fastadapd.engines.packing import NOT_FINITE, OK
 from fastadapd.errors import FastadapdError, InvalidOptionError
 from fastadapd.methods import Method, as_method
@@ -26,6 +27,7 @@ from fastadapd.scaling import coordinate_units
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
+_STALL_EPOCHS = 4000
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
@@ -38,6 +40,12 @@ _MESSAGES = {
                      "or steps='adaptive'.",
     Status.INTERRUPTED: "Interrupted after {epochs:g} epochs with residual {residual:.2e}.",
     Status.STOPPED: "Stopped by the callback after {epochs:g} epochs with residual {residual:.2e}.",
+    Status.INFEASIBLE: "Infeasible: the constraints of {agents} leave no point within {radius:.1e} of x "
+                       "(result.certificate has the multipliers that prove it).",
+    Status.UNBOUNDED: "Unbounded: the total cost falls along result.certificate.direction up to a distance of "
+                      "{radius:.1e} at least; constrain the decision of {agents}.",
+    Status.STALLED: "Stalled: the residual {residual:.2e} has not become smaller for three quarters of {epochs:g} "
+                    "epochs; tol = {tol:.1e} may be out of reach of double precision, or the problem badly scaled.",
     Status.END_OF_CLOCK: "The recorded activations ended after {epochs:g} epochs with residual {residual:.2e}.",
 }
 
@@ -132,6 +140,8 @@ class Solver:
         self._next_check = 0
         self._status: Status | None = None
         self._runtime = 0.0
+        self._best, self._next_proof = (np.inf, 0), 0
+        self._certificate: Certificate | None = None
         self._last: tuple[int, Measures] | None = None
 
     def _start(self, x0: ArrayLike | None, multipliers: Sequence[ArrayLike] | None,
@@ -225,6 +235,9 @@ class Solver:
                 bar.set_postfix(residual=f"{residual:.1e}", refresh=False)
                 if self._is_solved(residual) and self._is_steady(now):
                     return Status.SOLVED
+                hopeless = self._hopeless(now, residual)
+                if hopeless is not None:
+                    return hopeless
                 if self._callback is not None and now > 0 and self._asked_to_stop():
                     return Status.STOPPED
             if now >= end:
@@ -252,6 +265,37 @@ class Solver:
 
     def _is_solved(self, residual: float) -> bool:
         return residual <= self._tol and self._tol > 0
+
+    def _hopeless(self, now: int, residual: float) -> Status | None:
+        """INFEASIBLE, UNBOUNDED or STALLED, if that is sure."""
+        if residual < 0.9 * self._best[0] or not self._tol:
+            self._best = residual, now
+        stalled = now >= _STALL_EPOCHS * self.problem.n_agents and self._best[1] <= 0.25 * now
+        if now < self._next_proof and not stalled:
+            return None
+        self._next_proof = now + max(now // 5, 10 * self.problem.n_agents)
+        x, theta = self._means[-1][1], self._run.theta
+        names = np.zeros(0, dtype=np.int64)
+        proof = certificates.infeasible(self._inner, x, theta, self._evaluate.size(x))
+        if proof is not None:
+            weights, radius = proof
+            names = np.argsort(-weights, kind="stable")[: max(1, int((weights > 0.01 * weights.max()).sum()))]
+            multipliers = self._per_agent(theta)
+            self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, multipliers=multipliers)
+            return Status.INFEASIBLE
+        proof = certificates.unbounded(self._inner, x, self._evaluate.size(np.zeros_like(x)))
+        if proof is not None:
+            direction, radius = proof
+            change = self.problem.values((x + direction) * self._units) - self.problem.values(x * self._units)
+            names = np.argsort(change, kind="stable")[: max(1, int((change < 0.01 * change.min()).sum()))]
+            direction = direction * self._units
+            direction /= np.linalg.norm(direction)
+            self._certificate = Certificate("unbounded", tuple(names.tolist()), radius, direction=direction)
+            return Status.UNBOUNDED
+        return Status.STALLED if stalled else None
+
+    def _per_agent(self, theta: Floats) -> tuple[Floats, ...]:
+        return tuple(np.split(theta.copy(), self.problem.row_ptr[1:-1]))
 
     def _is_steady(self, now: int) -> bool:
         """Whether the decision has hardly moved during the last fifth of the run: a slow run is not done yet.
@@ -324,7 +368,7 @@ class Solver:
             x=copies.mean(axis=0),
             x_agents=copies,
             x_ergodic=self._run.ergodic() * self._units,
-            multipliers=tuple(np.split(self._run.theta.copy(), self.problem.row_ptr[1:-1])),
+            multipliers=self._per_agent(self._run.theta),
             consensus_multipliers=self._run.consensus_multipliers / self._units,
             fun=fun,
             suboptimality=measures.suboptimality,
@@ -337,7 +381,11 @@ class Solver:
             epochs=now / N,
             success=solved,
             status=status,
-            message=_MESSAGES[status].format(residual=measures.residual, tol=self._tol, epochs=now / N),
+            message=_MESSAGES[status].format(
+                residual=measures.residual, tol=self._tol, epochs=now / N,
+                agents=_named(self._certificate.agents) if self._certificate else "",
+                radius=self._certificate.radius if self._certificate else 0.0),
+            certificate=self._certificate,
             history=history,
             method=self._method.name,
             engine=self._engine.name,
@@ -363,6 +411,8 @@ class Solver:
             "rows": list(self._rows),
             "next_check": self._next_check,
             "means": list(self._means),
+            "best": self._best,
+            "next_proof": self._next_proof,
             "runtime": self._runtime,
         }
 
@@ -388,6 +438,7 @@ class Solver:
         self._stream.restore(saved["stream"])
         self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
         self._means = list(saved["means"])
+        self._best, self._next_proof, self._certificate = saved["best"], saved["next_proof"], None
         self._runtime, self._last, self._status = saved["runtime"], None, None
 
     @contextmanager
@@ -431,6 +482,12 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         yield lambda: pressed
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _named(agents: tuple[int, ...]) -> str:
+    """"agents 3, 1 and 7", at most five of them."""
+    shown = [str(i) for i in agents[:5]] + (["others"] if len(agents) > 5 else [])
+    return f"agent {shown[0]}" if len(shown) == 1 else f"agents {', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _finite(name: str, value: ArrayLike) -> Floats:

@@ -215,9 +215,11 @@ class AdaptiveRule:
             self._inequality[rows] = not group.term.equality
 
     def steps(self, weight: float) -> ADAPDSteps:
-        """Steps as the engines take them."""
+        """Steps as the engines take them; global momentum costs dual steps a factor N, as in the theory."""
         share = weight * self._pull
-        return ADAPDSteps(MOMENTUM[self._momentum], 1, self._relaxation, 2.0 * share, share, weight / self._row_sums)
+        price = float(len(share)) if self._momentum == "global" else 1.0
+        return ADAPDSteps(MOMENTUM[self._momentum], 1, self._relaxation, 2.0 * share, share / price,
+                          weight / (price * self._row_sums))
 
     def first_weight(self, x: Floats) -> float:
         """A guess before the first activation: the size of the costs' gradients over a length."""

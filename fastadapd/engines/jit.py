@@ -235,7 +235,7 @@ def _prox(problem: ProblemArrays, i: int, tau: float, z: Floats) -> None:
     if kind == L1:
         for j in range(n):
             a = abs(z[j]) - tau * data[j]
-            z[j] = np.copysign(a, z[j]) if a > 0.0 else 0.0
+            z[j] = np.copysign(a, z[j]) if not a <= 0.0 else 0.0
     elif kind == BOX:
         low, high = data[:n], data[n : 2 * n]
         for j in range(n):
@@ -243,7 +243,7 @@ def _prox(problem: ProblemArrays, i: int, tau: float, z: Floats) -> None:
             z[j] = high[j] if t > high[j] else t
     elif kind == NONNEGATIVE:
         for j in range(n):
-            z[j] = z[j] if z[j] > 0.0 else 0.0
+            z[j] = 0.0 if z[j] < 0.0 else z[j]
     elif kind == L2_BALL:
         radius, center = data[0], data[1 : 1 + n]
         d2 = 0.0

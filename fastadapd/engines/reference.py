@@ -99,9 +99,11 @@ class ReferenceEngine:
         z = x[i] - tau * v
         if not np.isfinite(z).all():
             return NOT_FINITE
-        new = x[i] + rho * (self._prox(i, z, tau) - x[i])
-        if rho != 1 and self.agents[i].regularizer.is_set:
-            new = self._prox(i, new, tau)
+        new = self._prox(i, z, tau)
+        if rho != 1:
+            new = x[i] + rho * (new - x[i])
+            if self.agents[i].regularizer.is_set:
+                new = self._prox(i, new, tau)
 
         # xbar_K = [N x_K + sum_{k=1}^{K-1} x_k] / (K + N - 1); x_i has been iterates since_i .. k-1
         state.x_sum[i] += (k - state.since[i]) * x[i]
@@ -165,8 +167,8 @@ class ReferenceEngine:
             moved = self._prox(i, xi - t * (gradient + reaction + force[i]), t)
             out[i] = (
                 sum(float(f.value(xi)) for f in agent.objective) + float(agent.regularizer.value(xi)),
-                max(float(np.linalg.norm(over)), float(outside)),
-                max(float(distances.max(initial=0.0)), float(outside)),
+                float(np.maximum(np.linalg.norm(over), outside)),
+                float(np.maximum(distances.max(initial=0.0), outside)),
                 np.abs(theta[rows] * g).sum(),
                 np.linalg.norm((xi - moved) / t),
                 np.linalg.norm(gradient),

@@ -148,7 +148,7 @@ class _ADAPDRun(Run):
             s_last=parts[3].reshape(R, n),
         )
         self.state.x[:] = start.x
-        self.state.s_last[:] = self._B @ start.x
+        self.state.s_last[:] = np.asarray(self._B @ start.x)
         if start.theta is not None:
             self.state.theta[:] = start.theta
         if start.lambda_ is not None:
