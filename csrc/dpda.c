@@ -28,8 +28,9 @@ int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_
 
             /* theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i */
             fa_zero(n, w.reaction);
-            fa_constraint_probe(problem, i, x, state->theta, w.g, w.J, w.y, &l);
-            fa_dual_step(problem, i, x, kappa, extrapolate, w.g, w.J, state->theta, state->g_old, w.reaction);
+            fa_constraint_probe(problem, i, x, state->theta, w.g, w.J, w.norm2, w.y, &l);
+            for (int64_t k = 0; k < problem->max_blocks; ++k) w.sigma[k] = kappa;
+            fa_dual_step(problem, i, x, w.sigma, 0, extrapolate, 1.0, w.g, w.J, state->theta, state->g_old, w.reaction);
             const int64_t b = problem->constraint_ptr[i], e = problem->constraint_ptr[i + 1];
             if (e > b) {
                 double *theta = state->theta + problem->constraint_first[b];

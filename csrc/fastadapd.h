@@ -36,9 +36,10 @@ enum fa_objective {
 enum fa_constraint {
     FA_ELLIPSOID = 0,             /* level, curvature, c[n], P[n*n]:  (x-c)'P(x-c) - level <= 0;  curvature >= |2P|  */
     FA_QUADRATIC_INEQUALITY = 1,  /* r, curvature, q[n], P[n*n]:      x'Px/2 + q'x - r <= 0;      curvature >= |P|   */
-    FA_AFFINE_INEQUALITY = 2,     /* norm2, h[m], G[m*n]:             Gx - h <= 0;                norm2 >= |G|^2     */
-    FA_AFFINE_EQUALITY = 3        /* norm2, b[m], A[m*n]:             Ax - b = 0;                 norm2 >= |A|^2     */
+    FA_AFFINE_INEQUALITY = 2,     /* norm2, omega[m], h[m], G[m*n]:   Gx - h <= 0                                    */
+    FA_AFFINE_EQUALITY = 3        /* norm2, omega[m], b[m], A[m*n]:   Ax - b = 0                                     */
 };
+/* omega_r = 1 / |G_r|^2 (0 for a row of zeros) and norm2 >= |diag(omega)^(1/2) G|^2: rows in any units weigh the same. */
 
 /* Simple convex terms, used through their proximal maps. Data at `data + regularizer_data[agent]`: */
 enum fa_regularizer {
@@ -90,6 +91,8 @@ typedef struct {
 /* The consensus matrix B (R x N) by rows and by columns, and who updates which row. */
 typedef struct {
     int64_t n_rows;                    /* R */
+    int64_t is_edge_form;              /* 1: every row has two entries, and their agents both own it; then rows of an
+                                          agent, owned_row, are those of its column */
     const int64_t *owned_ptr;          /* [N+1] (not modified) */
     const int32_t *owned_row;          /* [owned_ptr[N]] rows that agent i updates (not modified) */
     const int64_t *row_ptr;            /* [R+1] (not modified) */
@@ -102,13 +105,11 @@ typedef struct {
 
 typedef struct {
     int32_t momentum;                  /* enum fa_momentum */
-    int32_t adaptive;                  /* 0: tau, sigma, gamma as given; 1: from the local curvature */
-    double weight;                     /* w (adaptive) */
-    double kappa;                      /* kappa (adaptive) */
-    const double *tau;                 /* [N] primal steps (fixed; not modified) */
-    const double *sigma;               /* [N] dual steps (fixed; not modified) */
-    const double *gamma;               /* [R] consensus steps; adaptive: consensus steps per unit of weight (not modified) */
-    const double *pull;                /* [N] a_i = sum_r |B_ri| (adaptive; not modified) */
+    int32_t adaptive;                  /* 0: tau and sigma are steps; 1: they are weights, see below */
+    double relaxation;                 /* rho: every update goes rho times as far; 1 with global momentum */
+    const double *tau;                 /* [N] primal steps; adaptive: 1/tau_i = l_i + tau[i] (not modified) */
+    const double *sigma;               /* [N] dual steps; adaptive: weights, split over blocks and rows (not modified) */
+    const double *gamma;               /* [R] consensus steps (not modified) */
 } fa_adapd_steps;
 
 typedef struct {

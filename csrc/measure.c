@@ -67,7 +67,7 @@ int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const
         out[FA_VALUE] += regularizer_value(problem, i, xi, w.z, &outside);
 
         fa_zero(n, w.reaction);
-        fa_constraint_probe(problem, i, xi, theta, w.g, w.J, w.y, &l);
+        fa_constraint_probe(problem, i, xi, theta, w.g, w.J, w.norm2, w.y, &l);
         feasibility(problem, i, xi, theta, w.g, w.J, g, w.reaction, out);
         out[FA_VIOLATION] = larger(out[FA_VIOLATION], outside);
         out[FA_DISTANCE] = larger(out[FA_DISTANCE], outside);
@@ -87,7 +87,7 @@ int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const
 
 int64_t fa_work_size(const fa_problem *problem)
 {
-    return 4 * problem->dim + problem->max_blocks * (1 + problem->dim);
+    return 4 * problem->dim + problem->max_blocks * (3 + problem->dim);
 }
 
 const char *fa_strerror(int status)

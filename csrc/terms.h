@@ -88,13 +88,13 @@ static inline double fa_objective_gradient(const fa_problem *problem, int64_t i,
 }
 
 /* What the constraints of agent i say at x before any multiplier moves. Writes g of the quadratic rows and their
- * gradients, one row of J[n] per block; returns |J_i(x)|^2 (blocks summed) and adds theta-weighted curvature to *l. */
-static inline double fa_constraint_probe(const fa_problem *problem, int64_t i, const double *FA_RESTRICT x,
-                                         const double *FA_RESTRICT theta, double *FA_RESTRICT g_quadratic,
-                                         double *FA_RESTRICT J, double *FA_RESTRICT y, double *l)
+ * gradients, one row of J[n] per block, and norm2 of every block: |J_b|^2 of a quadratic, |diag(omega)^(1/2) G|^2 of
+ * affine rows; adds the curvature <theta_i, L_gi> to *l. */
+static inline void fa_constraint_probe(const fa_problem *problem, int64_t i, const double *FA_RESTRICT x,
+                                       const double *FA_RESTRICT theta, double *FA_RESTRICT g_quadratic,
+                                       double *FA_RESTRICT J, double *FA_RESTRICT norm2, double *FA_RESTRICT y, double *l)
 {
     const int64_t n = problem->dim;
-    double norm2 = 0.0;
     for (int64_t b = problem->constraint_ptr[i], k = 0; b < problem->constraint_ptr[i + 1]; ++b, ++k) {
         const double *data = problem->data + problem->constraint_data[b];
         double *FA_RESTRICT Jk = J + k * n;
@@ -106,7 +106,7 @@ static inline double fa_constraint_probe(const fa_problem *problem, int64_t i, c
             fa_symmetric_multiply(n, c + n, y, Jk);
             g_quadratic[k] = fa_dot(n, y, Jk) - data[0];
             for (int64_t j = 0; j < n; ++j) Jk[j] *= 2.0;
-            norm2 += fa_dot(n, Jk, Jk);
+            norm2[k] = fa_dot(n, Jk, Jk);
             *l += theta[problem->constraint_first[b]] * data[1];
             break;
         }
@@ -116,15 +116,19 @@ static inline double fa_constraint_probe(const fa_problem *problem, int64_t i, c
             fa_symmetric_multiply(n, q + n, x, Jk);
             g_quadratic[k] = 0.5 * fa_dot(n, x, Jk) + fa_dot(n, q, x) - data[0];
             fa_axpy(n, 1.0, q, Jk);
-            norm2 += fa_dot(n, Jk, Jk);
+            norm2[k] = fa_dot(n, Jk, Jk);
             *l += theta[problem->constraint_first[b]] * data[1];
             break;
         }
         default:
-            norm2 += data[0];
+            norm2[k] = data[0];
         }
     }
-    return norm2;
+}
+
+static inline int fa_is_affine(int32_t kind)
+{
+    return kind == FA_AFFINE_INEQUALITY || kind == FA_AFFINE_EQUALITY;
 }
 
 /* Row r of the constraints of agent i at x, in one pass over the data: g_r and where its gradient is.
@@ -135,28 +139,41 @@ static inline double fa_constraint_row(const fa_problem *problem, int64_t b, int
 {
     const int64_t n = problem->dim, m = problem->constraint_rows[b];
     const int32_t kind = problem->constraint_kind[b];
-    if (kind != FA_AFFINE_INEQUALITY && kind != FA_AFFINE_EQUALITY) {
+    if (!fa_is_affine(kind)) {
         *gradient = J + k * n;
         return g_quadratic[k];
     }
-    const double *h = problem->data + problem->constraint_data[b] + 1;
+    const double *h = problem->data + problem->constraint_data[b] + 1 + m;
     *gradient = h + m + r * n;
     return fa_dot(n, *gradient, x) - h[r];
 }
 
-/* theta_r <- proj(theta_r + sigma (g_r + c (g_r - g_last_r))),  g_last <- g,  reaction <- reaction + J'theta. */
-static inline void fa_dual_step(const fa_problem *problem, int64_t i, const double *FA_RESTRICT x, double sigma, double c,
+/* theta + rho (proj(theta + step) - theta), kept in the dual cone; NaN stays NaN. */
+static inline double fa_relaxed_dual(double theta, double step, double rho, int equality)
+{
+    const double t = equality || theta + step > 0.0 || step != step ? theta + step : 0.0;
+    const double relaxed = theta + rho * (t - theta);
+    return equality || relaxed > 0.0 || relaxed != relaxed ? relaxed : 0.0;
+}
+
+/* theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far, with sigma_r = sigma[block], times
+ * omega_r for affine rows when `adaptive`;  g_last <- g,  reaction <- reaction + J'theta. */
+static inline void fa_dual_step(const fa_problem *problem, int64_t i, const double *FA_RESTRICT x,
+                                const double *FA_RESTRICT sigma, int adaptive, double c, double rho,
                                 const double *FA_RESTRICT g_quadratic, const double *FA_RESTRICT J,
                                 double *FA_RESTRICT theta, double *FA_RESTRICT g_last, double *FA_RESTRICT reaction)
 {
     for (int64_t b = problem->constraint_ptr[i], k = 0; b < problem->constraint_ptr[i + 1]; ++b, ++k) {
         const int64_t first = problem->constraint_first[b];
         const int equality = problem->constraint_kind[b] == FA_AFFINE_EQUALITY;
+        const double *omega = adaptive && fa_is_affine(problem->constraint_kind[b])
+                                  ? problem->data + problem->constraint_data[b] + 1
+                                  : 0;
         for (int64_t r = 0; r < problem->constraint_rows[b]; ++r) {
             const double *row, g = fa_constraint_row(problem, b, k, r, x, g_quadratic, J, &row);
             const double hat = c != 0.0 ? g + c * (g - g_last[first + r]) : g;
-            const double t = theta[first + r] + sigma * hat;
-            theta[first + r] = equality || t > 0.0 || t != t ? t : 0.0;
+            const double step = omega ? sigma[k] * omega[r] : sigma[k];
+            theta[first + r] = fa_relaxed_dual(theta[first + r], step * hat, rho, equality);
             g_last[first + r] = g;
             fa_axpy(problem->dim, theta[first + r], row, reaction);
         }
@@ -172,7 +189,7 @@ static inline void fa_prox(const fa_problem *problem, int64_t i, double tau, dou
     case FA_L1:
         for (int64_t j = 0; j < n; ++j) {
             const double t = tau * data[j], a = fabs(z[j]) - t;
-            z[j] = a > 0.0 ? copysign(a, z[j]) : 0.0;
+            z[j] = a > 0.0 || a != a ? copysign(a, z[j]) : 0.0;
         }
         break;
     case FA_BOX:
@@ -182,7 +199,7 @@ static inline void fa_prox(const fa_problem *problem, int64_t i, double tau, dou
         }
         break;
     case FA_NONNEGATIVE:
-        for (int64_t j = 0; j < n; ++j) z[j] = z[j] > 0.0 ? z[j] : 0.0;
+        for (int64_t j = 0; j < n; ++j) z[j] = z[j] < 0.0 ? 0.0 : z[j];
         break;
     case FA_L2_BALL: {
         const double radius = data[0], *c = data + 1;
@@ -218,13 +235,14 @@ static inline void fa_gather(int64_t n, int64_t begin, int64_t end, const int32_
 
 /* The work array by name. */
 typedef struct {
-    double *v, *reaction, *y, *z, *g, *J;
+    double *v, *reaction, *y, *z, *g, *norm2, *sigma, *J;
 } fa_work;
 
 static inline fa_work fa_slice_work(const fa_problem *problem, double *work)
 {
-    const int64_t n = problem->dim;
-    const fa_work w = {work, work + n, work + 2 * n, work + 3 * n, work + 4 * n, work + 4 * n + problem->max_blocks};
+    const int64_t n = problem->dim, blocks = problem->max_blocks;
+    double *rest = work + 4 * n;
+    const fa_work w = {work, work + n, work + 2 * n, work + 3 * n, rest, rest + blocks, rest + 2 * blocks, rest + 3 * blocks};
     return w;
 }
 

@@ -3,6 +3,7 @@
 from fastadapd import clocks, constraints, gallery, graphs, methods, objectives, plotting, regularizers
 from fastadapd._config import __version__, show_config
 from fastadapd.centralized import CentralizedResult, solve_centralized
+from fastadapd.certificates import Certificate
 from fastadapd.errors import (
     EngineError,
     FastadapdError,
@@ -19,6 +20,7 @@ from fastadapd.steps import FixedSteps, slater_bound
 __all__ = [
     "Agent",
     "CentralizedResult",
+    "Certificate",
     "EngineError",
     "FastadapdError",
     "FixedSteps",

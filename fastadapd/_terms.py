@@ -145,6 +145,20 @@ class Term:
         """The numbers the compiled loops need, in the order of csrc/fastadapd.h; stacked or shared as given."""
         return tuple(getattr(self, name) for name in self._axes)
 
+    def rescaled(self, units: Floats) -> Self:
+        """The same term as a function of z, where ``x = units * z``.
+
+        Parameters
+        ----------
+        units : ndarray, shape (dim,)
+            Positive.
+        """
+        raise TypeError(f"{type(self).__name__} cannot be rescaled")
+
+    def column_sizes(self) -> Floats | None:
+        """How strongly each coordinate counts, squared, shape (dim,) or (n_agents, dim); None when it does not tell."""
+        return None
+
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}{getattr(self, name).shape}" for name in self._axes)
         return f"{type(self).__name__}({shapes})"

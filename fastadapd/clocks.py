@@ -26,7 +26,7 @@ class Uniform:
     def check(self, n_agents: int) -> None:
         """Raise InvalidOptionError when the clock does not fit n_agents agents."""
 
-    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+    def block(self, n_agents: int, rng: np.random.Generator, start: int, last: Indices) -> Indices:
         """The next activations, from activation `start` on."""
         return rng.integers(n_agents, size=_BLOCK, dtype=np.int32)
 
@@ -54,7 +54,7 @@ class Poisson:
             raise InvalidOptionError(f"clock: the rate of agent {i} is {rates[i]}; it must be positive and finite, "
                                      "or the agent never takes part")
 
-    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+    def block(self, n_agents: int, rng: np.random.Generator, start: int, last: Indices) -> Indices:
         cumulative = np.cumsum(np.asarray(self.rates, dtype=float))
         drawn = np.searchsorted(cumulative, rng.random(_BLOCK) * cumulative[-1], side="right")
         return np.minimum(drawn, n_agents - 1).astype(np.int32)
@@ -67,9 +67,30 @@ class Shuffled:
     def check(self, n_agents: int) -> None:
         pass
 
-    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+    def block(self, n_agents: int, rng: np.random.Generator, start: int, last: Indices) -> Indices:
         epochs = max(1, _BLOCK // n_agents)
         order = np.tile(np.arange(n_agents, dtype=np.int32), (epochs, 1))
+        return rng.permuted(order, axis=1, out=order).reshape(-1)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Some epochs in which every agent wakes once each, in random order, drawn once and repeated.
+
+    Parameters
+    ----------
+    epochs : int
+    """
+
+    epochs: int = 10
+
+    def check(self, n_agents: int) -> None:
+        pass
+
+    def block(self, n_agents: int, rng: np.random.Generator, start: int, last: Indices) -> Indices:
+        if len(last):
+            return last
+        order = np.tile(np.arange(n_agents, dtype=np.int32), (self.epochs, 1))
         return rng.permuted(order, axis=1, out=order).reshape(-1)
 
 
@@ -80,7 +101,7 @@ class Cyclic:
     def check(self, n_agents: int) -> None:
         pass
 
-    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+    def block(self, n_agents: int, rng: np.random.Generator, start: int, last: Indices) -> Indices:
         return np.tile(np.arange(n_agents, dtype=np.int32), max(1, _BLOCK // n_agents))
 
 
@@ -105,12 +126,12 @@ class Recorded:
             k = int(np.argmax(wrong))
             raise InvalidOptionError(f"clock: activation {k} wakes agent {agents[k]}; agents are 0 to {n_agents - 1}")
 
-    def block(self, n_agents: int, rng: np.random.Generator, start: int) -> Indices:
+    def block(self, n_agents: int, rng: np.random.Generator, start: int, last: Indices) -> Indices:
         return np.asarray(self.agents)[start : start + _BLOCK].astype(np.int32)
 
 
-Clock = Uniform | Poisson | Shuffled | Cyclic | Recorded
-_BY_NAME: dict[str, Clock] = {"uniform": Uniform(), "shuffled": Shuffled(), "cyclic": Cyclic()}
+Clock = Uniform | Poisson | Shuffled | Repeated | Cyclic | Recorded
+_BY_NAME: dict[str, Clock] = {"uniform": Uniform(), "shuffled": Shuffled(), "repeated": Repeated(), "cyclic": Cyclic()}
 
 
 def as_clock(clock: Clock | str | Sequence[int] | NDArray[Any]) -> Clock:
@@ -153,7 +174,7 @@ class Stream:
         while count > 0:
             if self._used == len(self._block):
                 self._start += len(self._block)
-                self._block = self._clock.block(self._n_agents, self._rng, self._start)
+                self._block = self._clock.block(self._n_agents, self._rng, self._start, self._block)
                 self._used = 0
                 if not len(self._block):
                     break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,8 +23,10 @@ class Constraint(Term):
         Number of rows of g for one agent.
     curvature : ndarray, shape () or (n_agents,)
         Lipschitz constant of the gradient of each row.
-    norm_squared : ndarray, shape () or (n_agents,)
-        Squared spectral norm of the Jacobian (affine constraints only).
+    norm_squared, scaled_norm_squared : ndarray, shape () or (n_agents,)
+        Squared spectral norm of the Jacobian, as it is and with every row scaled to norm 1 (affine constraints only).
+    row_weight : ndarray, shape (rows,) or (n_agents, rows)
+        One over the squared norm of each row, 0 for a row of zeros (affine constraints only).
     """
 
     equality: ClassVar[bool] = False
@@ -32,6 +34,8 @@ class Constraint(Term):
     rows: int = 1
     curvature: Floats
     norm_squared: Floats
+    scaled_norm_squared: Floats
+    row_weight: Floats
 
     def value(self, x: Floats) -> Floats:
         """g(x), shape (..., rows)."""
@@ -40,6 +44,14 @@ class Constraint(Term):
     def jacobian(self, x: Floats) -> Floats:
         """Jacobian of g at x, shape (..., rows, dim)."""
         raise TypeError(f"{type(self).__name__} has no Jacobian")
+
+    def weighted_hessian(self, theta: Floats) -> Floats:
+        """Hessian of ``sum theta' g`` over the rows of theta, shape (dim, dim); theta (agents, rows)."""
+        return np.zeros((self.dim or 0, self.dim or 0))
+
+    def row_norms(self, x: Floats) -> Floats:
+        """Norms of the rows of the Jacobian at x, shape (..., rows)."""
+        return np.linalg.norm(self.jacobian(x), axis=-1)
 
     def jacobian_bound(self, regularizer: Any) -> Floats:
         """A bound on the spectral norm of the Jacobian over the domain of the regularizer, per agent."""
@@ -82,6 +94,15 @@ class Ellipsoid(Constraint):
     def jacobian(self, x: Floats) -> Floats:
         return 2.0 * multiply(self.P, x - self.center)[..., None, :]
 
+    def weighted_hessian(self, theta: Floats) -> Floats:
+        return 2.0 * _weighted_sum(theta[:, 0], self.P)
+
+    def rescaled(self, units: Floats) -> Ellipsoid:
+        return Ellipsoid(self.P * np.outer(units, units), self.center / units, self.level)
+
+    def column_sizes(self) -> Floats:
+        return np.diagonal(self.P, axis1=-2, axis2=-1)
+
     def jacobian_bound(self, regularizer: Any) -> Floats:
         return self.curvature * regularizer.reach(self.center)
 
@@ -118,6 +139,15 @@ class QuadraticInequality(Constraint):
     def jacobian(self, x: Floats) -> Floats:
         return (multiply(self.P, x) + self.q)[..., None, :]
 
+    def weighted_hessian(self, theta: Floats) -> Floats:
+        return _weighted_sum(theta[:, 0], self.P)
+
+    def rescaled(self, units: Floats) -> QuadraticInequality:
+        return QuadraticInequality(self.P * np.outer(units, units), self.q * units, self.r)
+
+    def column_sizes(self) -> Floats:
+        return np.diagonal(self.P, axis1=-2, axis2=-1)
+
     def jacobian_bound(self, regularizer: Any) -> Floats:
         origin = np.zeros_like(self.q)
         with np.errstate(invalid="ignore"):
@@ -142,6 +172,9 @@ class _Affine(Constraint):
         self._set_dim(**{self._matrix: ("columns", matrix.shape[-1])})
         self.rows = matrix.shape[-2]
         self.norm_squared = spectral_norm_squared(matrix)
+        lengths = np.linalg.norm(matrix, axis=-1)
+        self.row_weight = np.divide(1.0, lengths**2, out=np.zeros_like(lengths), where=lengths > 0)
+        self.scaled_norm_squared = spectral_norm_squared(np.sqrt(self.row_weight)[..., None] * matrix)
         self.curvature = np.zeros_like(self.norm_squared)
 
     def value(self, x: Floats) -> Floats:
@@ -150,6 +183,17 @@ class _Affine(Constraint):
     def jacobian(self, x: Floats) -> Floats:
         matrix = getattr(self, self._matrix)
         return np.broadcast_to(matrix, (*np.broadcast_shapes(matrix.shape[:-2], x.shape[:-1]), *matrix.shape[-2:]))
+
+    def row_norms(self, x: Floats) -> Floats:
+        norms = np.linalg.norm(getattr(self, self._matrix), axis=-1)
+        return np.broadcast_to(norms, (*np.broadcast_shapes(norms.shape[:-1], x.shape[:-1]), self.rows))
+
+    def rescaled(self, units: Floats) -> Self:
+        return type(self)(**{self._matrix: getattr(self, self._matrix) * units, self._side: getattr(self, self._side)})
+
+    def column_sizes(self) -> Floats:
+        matrix = getattr(self, self._matrix)
+        return np.einsum("...r,...rj,...rj->...j", self.row_weight, matrix, matrix)
 
     def jacobian_bound(self, regularizer: Any) -> Floats:
         return np.sqrt(self.norm_squared)
@@ -164,7 +208,7 @@ class AffineInequality(_Affine):
     h : array_like, shape (m,) or (n_agents, m)
     """
 
-    _axes: ClassVar[dict[str, int]] = {"norm_squared": 0, "h": 1, "G": 2}
+    _axes: ClassVar[dict[str, int]] = {"scaled_norm_squared": 0, "row_weight": 1, "h": 1, "G": 2}
     _matrix, _side = "G", "h"
     G: Floats
     h: Floats
@@ -186,7 +230,7 @@ class AffineEquality(_Affine):
     """
 
     equality = True
-    _axes: ClassVar[dict[str, int]] = {"norm_squared": 0, "b": 1, "A": 2}
+    _axes: ClassVar[dict[str, int]] = {"scaled_norm_squared": 0, "row_weight": 1, "b": 1, "A": 2}
     _matrix, _side = "A", "b"
     A: Floats
     b: Floats
@@ -196,3 +240,7 @@ class AffineEquality(_Affine):
 
     def to_cvxpy(self, x: Any) -> list[Any]:
         return [self.A @ x == self.b]
+
+
+def _weighted_sum(theta: Floats, P: Floats) -> Floats:
+    return np.tensordot(theta, P, axes=1) if P.ndim == 3 else theta.sum() * P

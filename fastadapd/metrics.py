@@ -2,14 +2,18 @@
 
 The residual is the largest of four relative numbers, each free of the units of cost and constraints:
 
-* primal: the largest violation of an agent, each row divided by the norm of its gradient, over ``max(1, |x|)``;
-* consensus: ``max_i |x_i - x| / max(1, |x|)`` with x the mean;
+* primal: the largest violation of an agent, each row divided by the norm of its gradient, over ``max(X, |x|)``;
+* consensus: ``max_i |x_i - x| / max(X, |x|)`` with x the mean;
 * stationarity: ``max_i |x_i - prox_{t rho_i}(x_i - t v_i)| / t`` with ``v_i = grad f_i + J_i' theta_i + (B' lambda)_i``
-  and ``t = 1 / (L_i + <theta_i, L_gi>)``, over the size G of the agents' cost gradients;
-* complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N G max(1, |x|)``.
+  and ``t = 1 / max(L_i + <theta_i, L_gi>, G_0 / max(X, |x|))``, over the size G of the agents' cost gradients;
+* complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N G max(X, |x|)``.
 
-G is the largest ``|grad f_i|`` or ``|grad f_i(0)|`` of any agent (plus the weights of an l1 term). Without any cost
-every feasible point is optimal, and only the first two count.
+G is the largest ``|grad f_i|`` of any agent, and at least G_0, the largest ``|grad f_i(0)|`` (plus the weights of an l1
+term; 1 if all are 0). Without any cost
+every feasible point is optimal, and only the first two count. X is 1, or a length of the problem if that is shorter:
+the median distance from the origin to the agents' unconstrained optima (``|grad f_i(0)| / L_i``) and to the boundaries
+of their constraints (``|g_r(0)| / |grad g_r(0)|``). All of it is measured in the variables in which the method works,
+which differ from the user's when the coordinates have very different units (`fastadapd.scaling`).
 """
 
 from __future__ import annotations
@@ -49,17 +53,16 @@ class Evaluator:
     engine : Engine
     optimal_value : float
         F*, or nan.
+    units : ndarray, shape (dim,), or None
+        The user's variables are ``units * x``; only `consensus_violation` is measured in them.
     """
 
-    def __init__(self, problem: Problem, engine: Engine, optimal_value: float = np.nan):
-        self._problem, self._engine, self._optimum = problem, engine, optimal_value
+    def __init__(self, problem: Problem, engine: Engine, optimal_value: float = np.nan, units: Floats | None = None):
+        self._problem, self._engine, self._optimum, self._units = problem, engine, optimal_value, units
         self._lipschitz = problem.lipschitz()
         self._curvature = np.zeros(problem.n_rows)
-        next_row = problem.row_ptr[:-1].copy()
-        for group in problem.constraints:
-            for k in range(group.term.rows):
-                self._curvature[next_row[group.agents] + k] = group.term.curvature
-            next_row[group.agents] += group.term.rows
+        for group, rows in problem.constraint_rows():
+            self._curvature[rows] = np.reshape(group.term.curvature, (-1, 1))
         origin = np.zeros(problem.dim)
         pushes = np.zeros((problem.n_agents, problem.dim))
         _, at_origin = engine.measure(origin, np.zeros(problem.n_rows), pushes, np.ones(problem.n_agents))
@@ -69,6 +72,22 @@ class Evaluator:
                 weight = np.broadcast_to(group.term.weight, (*group.term.weight.shape[:-1], problem.dim))
                 sizes[group.agents] += np.linalg.norm(weight, axis=-1)
         self._gradient_size = float(sizes.max())
+        self._length = self._natural_length(at_origin[:, _COLUMN["gradient"]])
+
+    def _natural_length(self, gradients: Floats) -> float:
+        smooth = self._lipschitz > 0
+        lengths = [gradients[smooth] / self._lipschitz[smooth]]
+        origin = np.zeros((1, self._problem.dim))
+        for group in self._problem.constraints:
+            values, norms = np.abs(group.term.value(origin)).ravel(), group.term.row_norms(origin).ravel()
+            lengths.append(values[norms > 0] / norms[norms > 0])
+        found = np.concatenate(lengths)
+        found = found[found > 0]
+        return min(1.0, float(np.median(found))) if found.size else 1.0
+
+    def size(self, mean: Floats) -> float:
+        """The length that distances are compared with: max(X, |mean|)."""
+        return max(self._length, float(np.linalg.norm(mean)))
 
     def fun(self, x: Floats) -> float:
         """Sum of all costs and simple terms at one point (n,)."""
@@ -81,12 +100,13 @@ class Evaluator:
         if theta.size:
             sums = np.concatenate([[0.0], np.cumsum(theta * self._curvature)])
             curvature = curvature + np.diff(sums[self._problem.row_ptr])
-        step = 1.0 / np.where(curvature > 0, curvature, 1.0)
+        apart, length = _spread(x)
+        size = max(self._length, length)
+        # steps that move x by no more than its size: longer ones say nothing new, shorter ones drown in rounding
+        step = 1.0 / np.maximum(curvature, (self._gradient_size or 1.0) / size)
         _, rows = self._engine.measure(x, theta, force, step)
         fun = float(rows[:, _COLUMN["value"]].sum())
-        mean = x.mean(axis=0)
-        size = max(1.0, float(np.linalg.norm(mean)))
-        consensus = float(np.sqrt(((x - mean) ** 2).sum(axis=1).max())) / size
+        consensus = apart / size
         primal = float(rows[:, _COLUMN["distance"]].max()) / size
         gradient = max(self._gradient_size, float(rows[:, _COLUMN["gradient"]].max()))
         if gradient > 0:
@@ -99,9 +119,19 @@ class Evaluator:
             fun=fun,
             suboptimality=abs(fun - self._optimum) / max(1.0, abs(self._optimum)),
             infeasibility=float(rows[:, _COLUMN["violation"]].max()),
-            consensus_violation=consensus,
+            consensus_violation=_relative(*(_spread(x * self._units) if self._units is not None else (apart, length))),
             residual=max(parts) if np.isfinite(parts).all() else np.inf,
             primal=primal,
             stationarity=stationarity,
             complementarity=complementarity,
         )
+
+
+def _spread(x: Floats) -> tuple[float, float]:
+    """The largest distance of a copy to the mean, and the norm of the mean."""
+    mean = x.mean(axis=0)
+    return float(np.sqrt(((x - mean) ** 2).sum(axis=1).max())), float(np.linalg.norm(mean))
+
+
+def _relative(distance: float, length: float) -> float:
+    return distance / max(1.0, length)

@@ -67,6 +67,9 @@ class Linear(Objective):
     def gradient(self, x: Floats) -> Floats:
         return np.broadcast_to(self.q, np.broadcast_shapes(self.q.shape, x.shape))
 
+    def rescaled(self, units: Floats) -> Linear:
+        return Linear(self.q * units)
+
     def lower_bound(self) -> Floats:
         return np.where(self.q.any(axis=-1), -np.inf, 0.0)
 
@@ -103,6 +106,12 @@ class Quadratic(Objective):
 
     def gradient(self, x: Floats) -> Floats:
         return multiply(self.P, x) + self.q
+
+    def rescaled(self, units: Floats) -> Quadratic:
+        return Quadratic(self.P * np.outer(units, units), self.q * units)
+
+    def column_sizes(self) -> Floats:
+        return np.diagonal(self.P, axis1=-2, axis2=-1)
 
     def lower_bound(self) -> Floats:
         inverse: Floats = np.asarray(np.linalg.pinv(self.P, rcond=1e-10, hermitian=True), dtype=np.float64)
@@ -147,6 +156,12 @@ class LeastSquares(Objective):
 
     def gradient(self, x: Floats) -> Floats:
         return transpose_multiply(self.A, multiply(self.A, x) - self.b)
+
+    def rescaled(self, units: Floats) -> LeastSquares:
+        return LeastSquares(self.A * units, self.b)
+
+    def column_sizes(self) -> Floats:
+        return np.einsum("...ij,...ij->...j", self.A, self.A)
 
     def lower_bound(self) -> Floats:
         return np.zeros(self.A.shape[:-2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -219,6 +219,39 @@ class Problem:
             tuple(group.term.agent(i) for group in self.constraints),
         )
 
+    def rescaled(self, units: Floats) -> Problem:
+        """The same problem in z, where ``x = units * z``.
+
+        Parameters
+        ----------
+        units : ndarray, shape (dim,)
+            Positive.
+
+        Returns
+        -------
+        Problem
+
+        Raises
+        ------
+        TypeError
+            When a term cannot be rescaled (L2Ball would no longer be a ball).
+        """
+        new: dict[int, Any] = {}
+
+        def changed(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+            for group in groups:
+                if id(group.term) not in new:
+                    new[id(group.term)] = group.term.rescaled(units)
+            return tuple(Group(new[id(group.term)], group.agents) for group in groups)
+
+        other = type(self).__new__(type(self))
+        other._finish(self.n_agents, self.dim, changed(self.objectives), changed(self.regularizers),
+                      changed(self.constraints))
+        if self._agents is not None:
+            other._agents = [Terms(tuple(new[id(t)] for t in terms.objective), terms.regularizer.rescaled(units),
+                                   tuple(new[id(t)] for t in terms.constraints)) for terms in self._agents]
+        return other
+
     def values(self, x: Floats) -> Floats:
         """f_i + rho_i of every agent at x, sets counting 0.
 
@@ -236,6 +269,13 @@ class Problem:
         for group in (*self.objectives, *self.regularizers):
             total[group.agents] += group.term.value(x if x.ndim == 1 else x[group.agents])
         return total
+
+    def constraint_rows(self) -> Iterator[tuple[Group, NDArray[np.int64]]]:
+        """Every group of constraints with the indices of its rows among all rows, shape (agents of the group, rows)."""
+        following = self.row_ptr[:-1].copy()
+        for group in self.constraints:
+            yield group, following[group.agents, None] + np.arange(group.term.rows)
+            following[group.agents] += group.term.rows
 
     def lipschitz(self) -> Floats:
         """Lipschitz constants L_i of the gradients of all agents' costs, shape (n_agents,)."""

@@ -76,6 +76,9 @@ class Zero(Regularizer):
     def prox(self, v: Floats, step: ArrayLike = 1.0) -> Floats:
         return v
 
+    def rescaled(self, units: Floats) -> Zero:
+        return self
+
     def to_cvxpy(self, x: Any) -> tuple[Any, list[Any]]:
         return 0.0, []
 
@@ -106,6 +109,9 @@ class L1(_Coordinatewise):
     def prox(self, v: Floats, step: ArrayLike = 1.0) -> Floats:
         threshold = np.asarray(step)[..., None] * self.weight
         return np.sign(v) * np.maximum(np.abs(v) - threshold, 0.0)
+
+    def rescaled(self, units: Floats) -> L1:
+        return L1(self.weight * units)
 
     def to_cvxpy(self, x: Any) -> tuple[Any, list[Any]]:
         import cvxpy as cp
@@ -144,6 +150,13 @@ class Box(_Coordinatewise):
     def prox(self, v: Floats, step: ArrayLike = 1.0) -> Floats:
         return np.minimum(np.maximum(v, self.lower), self.upper)
 
+    def rescaled(self, units: Floats) -> Box:
+        return Box(self.lower / units, self.upper / units)
+
+    def column_sizes(self) -> Floats:
+        width = self.upper - self.lower
+        return np.divide(1.0, width**2, out=np.zeros_like(width), where=np.isfinite(width) & (width > 0))
+
     def reach(self, center: Floats) -> Floats:
         return np.linalg.norm(np.maximum(np.abs(self.lower - center), np.abs(self.upper - center)), axis=-1)
 
@@ -162,6 +175,9 @@ class NonNegative(Regularizer):
 
     def prox(self, v: Floats, step: ArrayLike = 1.0) -> Floats:
         return np.maximum(v, 0.0)
+
+    def rescaled(self, units: Floats) -> NonNegative:
+        return self
 
     def to_cvxpy(self, x: Any) -> tuple[Any, list[Any]]:
         return 0.0, [x >= 0]

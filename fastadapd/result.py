@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastadapd._terms import Floats
+from fastadapd.certificates import Certificate
 
 
 class Status(IntEnum):
@@ -24,6 +25,12 @@ class Status(IntEnum):
     """The callback asked for it."""
     END_OF_CLOCK = 6
     """A recorded sequence of activations ended."""
+    INFEASIBLE = 7
+    """No point near satisfies all constraints; `Result.certificate` proves it."""
+    UNBOUNDED = 8
+    """The total cost falls without end; `Result.certificate` has the direction."""
+    STALLED = 9
+    """The residual has not become smaller during the last three quarters of a long run."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +59,16 @@ class Result:
     residual : float
         Largest relative KKT residual at x_agents; see `fastadapd.metrics`.
     activations, communications, floats_sent : int
-        A synchronous iteration counts n_agents activations and communications.
+        A synchronous iteration counts n_agents activations and communications; a sum over all agents counts
+        2 n_agents communications.
     epochs : float
         Activations per agent.
     success : bool
         ``residual <= tol``, and nothing else.
     status : Status
     message : str
+    certificate : Certificate or None
+        With status INFEASIBLE or UNBOUNDED: the proof, see `fastadapd.certificates`.
     history : dict of str to ndarray
         Arrays of equal length: activations, communications, floats_sent, epochs, fun (every agent at its own copy),
         suboptimality, infeasibility, consensus_violation, residual.
@@ -84,6 +94,7 @@ class Result:
     success: bool
     status: Status
     message: str
+    certificate: Certificate | None = field(repr=False)
     history: dict[str, np.ndarray] = field(repr=False)
     method: str
     engine: str

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd import clocks, engines
+from fastadapd import certificates, clocks, engines
 from fastadapd._terms import Floats
+from fastadapd.certificates import Certificate
 from fastadapd.engines.packing import NOT_FINITE, OK
 from fastadapd.errors import FastadapdError, InvalidOptionError
 from fastadapd.methods import Method, as_method
@@ -22,9 +23,12 @@ from fastadapd.metrics import Evaluator, Measures
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 from fastadapd.result import Result, Status
+from fastadapd.scaling import coordinate_units
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
+_STALL_EPOCHS = 4000
+_STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
 _MESSAGES = {
@@ -36,6 +40,12 @@ _MESSAGES = {
                      "or steps='adaptive'.",
     Status.INTERRUPTED: "Interrupted after {epochs:g} epochs with residual {residual:.2e}.",
     Status.STOPPED: "Stopped by the callback after {epochs:g} epochs with residual {residual:.2e}.",
+    Status.INFEASIBLE: "Infeasible: the constraints of {agents} leave no point within {radius:.1e} of x "
+                       "(result.certificate has the multipliers that prove it).",
+    Status.UNBOUNDED: "Unbounded: the total cost falls along result.certificate.direction up to a distance of "
+                      "{radius:.1e} at least; constrain the decision of {agents}.",
+    Status.STALLED: "Stalled: the residual {residual:.2e} has not become smaller for three quarters of {epochs:g} "
+                    "epochs; tol = {tol:.1e} may be out of reach of double precision, or the problem badly scaled.",
     Status.END_OF_CLOCK: "The recorded activations ended after {epochs:g} epochs with residual {residual:.2e}.",
 }
 
@@ -53,8 +63,9 @@ class Solver:
     engine : {"auto", "c", "numba", "numpy"}
     rng : None, int or numpy.random.Generator
         Seed of the activations (SPEC 7). The same seed gives the same result on every engine.
-    clock : str, Clock or sequence of int
-        Who wakes when: "uniform", "shuffled", "cyclic", an object of `fastadapd.clocks`, or a recorded sequence.
+    clock : str, Clock or sequence of int, optional
+        Who wakes when: "uniform" (independent and random, as in the paper), "shuffled", "repeated", "cyclic", an object
+        of `fastadapd.clocks`, or a recorded sequence. By default what suits the method.
     x0 : array_like, shape (dim,) or (n_agents, dim), optional
         Start; by default 0, in any case moved into each agent's set.
     multipliers : sequence of array_like, optional
@@ -87,7 +98,7 @@ class Solver:
         method: str | Method = "ad-apd",
         engine: str = "auto",
         rng: int | np.random.Generator | None = None,
-        clock: str | clocks.Clock | Sequence[int] | np.ndarray = "uniform",
+        clock: str | clocks.Clock | Sequence[int] | np.ndarray | None = None,
         x0: ArrayLike | None = None,
         multipliers: Sequence[ArrayLike] | None = None,
         consensus_multipliers: ArrayLike | None = None,
@@ -111,17 +122,26 @@ class Solver:
             raise InvalidOptionError(f"point: {point!r} is not known; use 'last' or 'ergodic'")
         self.problem, self.network = problem, network
         self._method = as_method(method)
+        units = coordinate_units(problem) if self._method.may_rescale else None
+        self._units = np.ones(problem.dim) if units is None else units
+        # the problem that the method sees, in z where x = units * z
+        self._inner = problem if units is None else problem.rescaled(units)
         start = self._start(x0, multipliers, consensus_multipliers)
-        self._stream = clocks.Stream(clocks.as_clock(clock), problem.n_agents, np.random.default_rng(rng))
-        self._engine = engines.load(engine)(problem, network)
-        self._run = self._method.start(problem, network, self._engine, start)
-        self._evaluate = Evaluator(problem, self._engine, np.nan if optimal_value is None else float(optimal_value))
+        law = self._method.clock() if clock is None else clocks.as_clock(clock)
+        self._stream = clocks.Stream(law, problem.n_agents, np.random.default_rng(rng))
+        self._engine = engines.load(engine)(self._inner, network)
+        self._run = self._method.start(self._inner, network, self._engine, law, start)
+        self._evaluate = Evaluator(
+            self._inner, self._engine, np.nan if optimal_value is None else float(optimal_value), units)
         self._tol, self._point, self._callback, self._progress = tol, point, callback, progress
         self._record_every, self._record_at = self._recording(record)
         self._rows: list[tuple[float, ...]] = []
+        self._means: list[tuple[int, Floats]] = []
         self._next_check = 0
         self._status: Status | None = None
         self._runtime = 0.0
+        self._best, self._next_proof = (np.inf, 0), 0
+        self._certificate: Certificate | None = None
         self._last: tuple[int, Measures] | None = None
 
     def _start(self, x0: ArrayLike | None, multipliers: Sequence[ArrayLike] | None,
@@ -132,8 +152,8 @@ class Solver:
             given = _finite("x0", x0)
             if given.shape not in ((n,), (N, n)):
                 raise InvalidOptionError(f"x0 has shape {given.shape}; it must be ({n},) or ({N}, {n})")
-            x[:] = given
-        for group in self.problem.regularizers:
+            x[:] = given / self._units
+        for group in self._inner.regularizers:
             if group.term.is_set:
                 x[group.agents] = group.term.prox(x[group.agents])
         theta = None
@@ -146,6 +166,7 @@ class Solver:
             if lambda_.shape not in ((rows, n), (N, n)):
                 raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; it must be ({rows}, {n}), "
                                          "one row per row of the consensus matrix")
+            lambda_ = lambda_ * self._units
         return Start(x, theta, lambda_)
 
     def _flat_multipliers(self, multipliers: Sequence[ArrayLike]) -> Floats:
@@ -157,14 +178,11 @@ class Solver:
             if array.shape != (rows,):
                 raise InvalidOptionError(f"multipliers of agent {i} has shape {array.shape}; the agent has {rows} rows")
         theta = np.concatenate(arrays)
-        next_row = self.problem.row_ptr[:-1].copy()
-        for group in self.problem.constraints:
-            for k in range(group.term.rows):
-                at = next_row[group.agents] + k
-                if not group.term.equality and (theta[at] < 0).any():
-                    i = int(group.agents[np.argmax(theta[at] < 0)])
-                    raise InvalidOptionError(f"multipliers of agent {i}: those of an inequality must not be negative")
-            next_row[group.agents] += group.term.rows
+        for group, rows in self.problem.constraint_rows():
+            wrong = (theta[rows] < 0).any(axis=1)
+            if not group.term.equality and wrong.any():
+                i = int(group.agents[np.argmax(wrong)])
+                raise InvalidOptionError(f"multipliers of agent {i}: those of an inequality must not be negative")
         return theta
 
     def _recording(self, record: Any) -> tuple[int | None, np.ndarray | None]:
@@ -206,22 +224,26 @@ class Solver:
         run, chunk = self._run, 256
         while True:
             now = run.activations
-            if now == run.milestone():
-                run.pass_milestone()
             if now == self._next_record():
                 self._record()
             if now >= self._next_check:
                 self._schedule_check(now)
                 residual = self._measure().residual
+                self._remember(now)
                 if self._record_every is None and self._record_at is None:
                     self._record()
                 bar.set_postfix(residual=f"{residual:.1e}", refresh=False)
-                if self._is_solved(residual):
+                if self._is_solved(residual) and self._is_steady(now):
                     return Status.SOLVED
+                hopeless = self._hopeless(now, residual)
+                if hopeless is not None:
+                    return hopeless
                 if self._callback is not None and now > 0 and self._asked_to_stop():
                     return Status.STOPPED
             if now >= end:
                 return Status.MAX_EPOCHS
+            if now == run.milestone():
+                run.pass_milestone()
             if interrupted():
                 return Status.INTERRUPTED
             if time_limit is not None and time.perf_counter() - began >= time_limit:
@@ -243,6 +265,51 @@ class Solver:
 
     def _is_solved(self, residual: float) -> bool:
         return residual <= self._tol and self._tol > 0
+
+    def _hopeless(self, now: int, residual: float) -> Status | None:
+        """INFEASIBLE, UNBOUNDED or STALLED, if that is sure."""
+        if residual < 0.9 * self._best[0] or not self._tol:
+            self._best = residual, now
+        stalled = now >= _STALL_EPOCHS * self.problem.n_agents and self._best[1] <= 0.25 * now
+        if now < self._next_proof and not stalled:
+            return None
+        self._next_proof = now + max(now // 5, 10 * self.problem.n_agents)
+        x, theta = self._means[-1][1], self._run.theta
+        names = np.zeros(0, dtype=np.int64)
+        proof = certificates.infeasible(self._inner, x, theta, self._evaluate.size(x))
+        if proof is not None:
+            weights, radius = proof
+            names = np.argsort(-weights, kind="stable")[: max(1, int((weights > 0.01 * weights.max()).sum()))]
+            multipliers = self._per_agent(theta)
+            self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, multipliers=multipliers)
+            return Status.INFEASIBLE
+        proof = certificates.unbounded(self._inner, x, self._evaluate.size(np.zeros_like(x)))
+        if proof is not None:
+            direction, radius = proof
+            change = self.problem.values((x + direction) * self._units) - self.problem.values(x * self._units)
+            names = np.argsort(change, kind="stable")[: max(1, int((change < 0.01 * change.min()).sum()))]
+            direction = direction * self._units
+            direction /= np.linalg.norm(direction)
+            self._certificate = Certificate("unbounded", tuple(names.tolist()), radius, direction=direction)
+            return Status.UNBOUNDED
+        return Status.STALLED if stalled else None
+
+    def _per_agent(self, theta: Floats) -> tuple[Floats, ...]:
+        return tuple(np.split(theta.copy(), self.problem.row_ptr[1:-1]))
+
+    def _is_steady(self, now: int) -> bool:
+        """Whether the decision has hardly moved during the last fifth of the run: a slow run is not done yet.
+
+        Linear convergence to tol leaves an error of 16 times that a fifth earlier.
+        """
+        means, size = self._means, self._evaluate.size(self._means[-1][1])
+        earlier = [mean for activations, mean in means if activations <= 0.8 * now]
+        return not earlier or float(np.linalg.norm(means[-1][1] - earlier[-1])) <= _STEADY * self._tol * size
+
+    def _remember(self, now: int) -> None:
+        self._means.append((now, self._copies().mean(axis=0)))
+        while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
+            del self._means[0]
 
     def _whole(self, activations: float) -> int:
         """Rounded up to what the method cannot divide."""
@@ -283,37 +350,42 @@ class Solver:
 
     def _record(self) -> None:
         m, now = self._measure(), self._run.activations
-        self._rows.append((now, now, self._run.floats_sent(), now / self.problem.n_agents, m.fun, m.suboptimality,
-                           m.infeasibility, m.consensus_violation, m.residual))
+        self._rows.append((now, self._run.communications, self._run.floats_sent(), now / self.problem.n_agents, m.fun,
+                           m.suboptimality, m.infeasibility, m.consensus_violation, m.residual))
 
     def result(self) -> Result:
         """The run so far."""
         measures, now, N = self._measure(), self._run.activations, self.problem.n_agents
-        copies = self._copies().copy()
-        x = copies.mean(axis=0)
+        copies = self._copies()
+        fun = self._evaluate.fun(copies.mean(axis=0))
+        copies = copies * self._units
         solved = self._is_solved(measures.residual)
         status = Status.SOLVED if solved else Status.MAX_EPOCHS if self._status is None else self._status
         columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_HISTORY)
         history = {name: np.array(column, dtype=np.int64 if k < 3 else np.float64)
                    for k, (name, column) in enumerate(zip(_HISTORY, columns, strict=True))}
         return Result(
-            x=x,
+            x=copies.mean(axis=0),
             x_agents=copies,
-            x_ergodic=self._run.ergodic(),
-            multipliers=tuple(np.split(self._run.theta.copy(), self.problem.row_ptr[1:-1])),
-            consensus_multipliers=self._run.consensus_multipliers.copy(),
-            fun=self._evaluate.fun(x),
+            x_ergodic=self._run.ergodic() * self._units,
+            multipliers=self._per_agent(self._run.theta),
+            consensus_multipliers=self._run.consensus_multipliers / self._units,
+            fun=fun,
             suboptimality=measures.suboptimality,
             infeasibility=measures.infeasibility,
             consensus_violation=measures.consensus_violation,
             residual=measures.residual,
             activations=now,
-            communications=now,
+            communications=self._run.communications,
             floats_sent=self._run.floats_sent(),
             epochs=now / N,
             success=solved,
             status=status,
-            message=_MESSAGES[status].format(residual=measures.residual, tol=self._tol, epochs=now / N),
+            message=_MESSAGES[status].format(
+                residual=measures.residual, tol=self._tol, epochs=now / N,
+                agents=_named(self._certificate.agents) if self._certificate else "",
+                radius=self._certificate.radius if self._certificate else 0.0),
+            certificate=self._certificate,
             history=history,
             method=self._method.name,
             engine=self._engine.name,
@@ -338,6 +410,9 @@ class Solver:
             "stream": self._stream.checkpoint(),
             "rows": list(self._rows),
             "next_check": self._next_check,
+            "means": list(self._means),
+            "best": self._best,
+            "next_proof": self._next_proof,
             "runtime": self._runtime,
         }
 
@@ -362,6 +437,8 @@ class Solver:
         self._run.restore_extra(saved["extra"])
         self._stream.restore(saved["stream"])
         self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
+        self._means = list(saved["means"])
+        self._best, self._next_proof, self._certificate = saved["best"], saved["next_proof"], None
         self._runtime, self._last, self._status = saved["runtime"], None, None
 
     @contextmanager
@@ -405,6 +482,12 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         yield lambda: pressed
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _named(agents: tuple[int, ...]) -> str:
+    """"agents 3, 1 and 7", at most five of them."""
+    shown = [str(i) for i in agents[:5]] + (["others"] if len(agents) > 5 else [])
+    return f"agent {shown[0]}" if len(shown) == 1 else f"agents {', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _finite(name: str, value: ArrayLike) -> Floats:

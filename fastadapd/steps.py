@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -174,21 +175,131 @@ def theory_steps(problem: Problem, network: Network, *, multiplier_bound: ArrayL
     return FixedSteps(tau, sigma, gamma)
 
 
-def fixed(steps: FixedSteps, momentum: str, problem: Problem, network: Network) -> ADAPDSteps:
+def fixed(steps: FixedSteps, momentum: str, relaxation: float, problem: Problem, network: Network) -> ADAPDSteps:
     """Steps as the engines take them."""
     tau, sigma, gamma = steps.broadcast(problem, network)
-    return ADAPDSteps(MOMENTUM[momentum], 0, 1.0, 0.0, tau, sigma, gamma, np.zeros(problem.n_agents))
+    return ADAPDSteps(MOMENTUM[momentum], 0, relaxation, tau, sigma, gamma)
 
 
-def adaptive(weight: float | None, kappa: float, momentum: str, problem: Problem, network: Network) -> ADAPDSteps:
-    """The adaptive rule as the engines take it: gamma per unit of weight and the pull a_i of the consensus rows."""
-    B = abs(network.consensus_matrix)
-    pull: Floats = np.asarray(B.sum(axis=0)).ravel()
-    per_row: Floats = np.asarray(B.sum(axis=1)).ravel()
-    per_row = np.where(per_row > 0, per_row, 1.0)  # the empty row of a single agent
-    pull = np.where(pull > 0, pull, 1.0)
-    if weight is None:
-        mean = float(problem.lipschitz().mean())
-        weight = mean / float(pull.mean()) if mean > 0 else 1.0
-    unused = np.zeros(problem.n_agents)
-    return ADAPDSteps(MOMENTUM[momentum], 1, float(weight), kappa, unused, unused, 1.0 / per_row, pull)
+class AdaptiveRule:
+    """How the adaptive steps follow from one weight w, and w from the run.
+
+    With ``a_i = sum_r |B_ri|`` agent i takes ``1/tau_i = l_i + 2 w a_i``, where ``l_i = L_i + <theta_i, L_gi>`` is the
+    curvature of its Lagrangian, and one w a_i is for its consensus rows, ``gamma_r = w / sum_j |B_rj|``, and one for
+    its constraints: each of its b blocks gets an equal share, ``sigma_r = w a_i / (b |J_r|^2)``, over the squared norm
+    of the block with all rows scaled to norm 1 where there are several.
+
+    The weight balances the two sides of the saddle point: at epochs 10, 20, 40, ...
+    ``ln w <- (ln w + ln(sqrt(N) |lambda| / |X - X_0|)) / 2`` where lambda is the smallest multiplier with the same
+    force ``B' lambda`` (consensus multipliers of a network with cycles are not unique) and X the farthest point so far.
+    From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
+
+    Parameters
+    ----------
+    problem : Problem
+    network : Network
+    momentum : {"local", "global"}
+    relaxation : float
+    """
+
+    def __init__(self, problem: Problem, network: Network, momentum: str, relaxation: float):
+        self._problem, self._B = problem, network.consensus_matrix
+        B = abs(self._B)
+        pull: Floats = np.asarray(B.sum(axis=0)).ravel()
+        self._row_sums: Floats = np.asarray(B.sum(axis=1)).ravel()
+        self._pull = np.where(pull > 0, pull, 1.0)
+        self._gram: Any = (self._B.T @ self._B).tocsr()
+        self._momentum, self._relaxation = momentum, relaxation
+        self._inequality = np.ones(problem.n_rows, dtype=bool)
+        for group, rows in problem.constraint_rows():
+            self._inequality[rows] = not group.term.equality
+
+    def steps(self, weight: float) -> ADAPDSteps:
+        """Steps as the engines take them; global momentum costs dual steps a factor N, as in the theory."""
+        share = weight * self._pull
+        price = float(len(share)) if self._momentum == "global" else 1.0
+        return ADAPDSteps(MOMENTUM[self._momentum], 1, self._relaxation, 2.0 * share, share / price,
+                          weight / (price * self._row_sums))
+
+    def first_weight(self, x: Floats) -> float:
+        """A guess before the first activation: the size of the costs' gradients over a length."""
+        problem = self._problem
+        L = problem.lipschitz()
+        if L.any():
+            return float(L.mean() / self._pull.mean())
+        gradients = np.zeros_like(x)
+        for group in problem.objectives:
+            gradients[group.agents] += group.term.gradient(x[group.agents])
+        size = float(np.sqrt((gradients**2).sum(axis=1).mean()))
+        lengths = [np.linalg.norm(x, axis=1).mean()]
+        for group in problem.constraints:
+            at = x[group.agents]
+            norms = group.term.row_norms(at)
+            g = np.abs(group.term.value(at))
+            lengths.append(np.median(np.divide(g, norms, out=np.zeros_like(g), where=norms > 0)))
+        length = float(max(lengths))
+        return size / ((length or 1.0) * float(self._pull.mean())) or 1.0
+
+    def next_weight(self, weight: float, distance: float, force: Floats) -> float:
+        """The rebalanced weight.
+
+        Parameters
+        ----------
+        weight : float
+        distance : float
+            Farthest ``|X - X_0|``.
+        force : ndarray, shape (N, n)
+            ``B' lambda``.
+        """
+        dual = np.sqrt(len(force)) * self._smallest_multiplier(force)
+        if not (0 < distance < np.inf and 0 < dual < np.inf):
+            return weight
+        return float(np.sqrt(weight * dual / distance))
+
+    def imbalance(self, residual: Floats, size: int) -> float:
+        """A factor for the weight, at most 4 either way: the square root of dual over primal movement.
+
+        Parameters
+        ----------
+        residual : ndarray
+            Movement of x (the first `size` numbers), lambda and theta over one period, in the `metric`.
+        size : int
+        """
+        primal, dual = float(np.linalg.norm(residual[:size])), float(np.linalg.norm(residual[size:]))
+        return float(np.clip(np.sqrt(dual / primal), 0.25, 4.0)) if primal > 0 and dual > 0 else 1.0
+
+    def _smallest_multiplier(self, force: Floats) -> float:
+        """``min |lambda|`` subject to ``B' lambda = force``, from <force, (B'B)^+ force> by conjugate gradients."""
+        scale = 1.0 / self._gram.diagonal()[:, None] if force.shape[0] > 1 else np.ones((1, 1))
+        solution, residual = np.zeros_like(force), force.copy()
+        direction = scale * residual
+        product = float((residual * direction).sum())
+        target = 1e-4 * product
+        for _ in range(100):
+            image = self._gram @ direction
+            curvature = float((direction * image).sum())
+            if not (curvature > 0 and product > target):
+                break
+            step = product / curvature
+            solution += step * direction
+            residual -= step * image
+            scaled = scale * residual
+            product, before = float((residual * scaled).sum()), product
+            direction = scaled + product / before * direction
+        return float(np.sqrt(max((force * solution).sum(), 0.0)))
+
+    def metric(self, weight: float, x: Floats) -> Floats:
+        """Weights of x, lambda and theta that make them comparable: one over the square roots of their steps."""
+        n, problem = x.shape[1], self._problem
+        share = weight * self._pull
+        theta = np.zeros(problem.n_rows)
+        for group, rows in problem.constraint_rows():
+            theta[rows] = group.term.row_norms(x[group.agents]) / np.sqrt(share[group.agents, None])
+        return np.concatenate([np.repeat(np.sqrt(share), n), np.repeat(np.sqrt(self._row_sums / weight), n), theta])
+
+    def into_domain(self, x: Floats, theta: Floats) -> None:
+        """Move copies into the agents' sets, and multipliers of inequalities to where they are not negative."""
+        for group in self._problem.regularizers:
+            if group.term.is_set:
+                x[group.agents] = group.term.prox(x[group.agents])
+        np.maximum(theta, 0.0, out=theta, where=self._inequality)

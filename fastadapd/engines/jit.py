@@ -49,7 +49,7 @@ OK, NOT_FINITE, BAD_AGENT = packing.OK, packing.NOT_FINITE, packing.BAD_AGENT
 VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY, GRADIENT, REACTION, FORCE = range(len(packing.MEASURES))
 
 # Without Numba's runtime nothing can be allocated, so no slice is reference counted; inlined, the tuples are not copied
-# from call to call. An activation with n = 5 takes 2.9 us without the two, 0.26 us with the first, 0.15 us with both.
+# from call to call. An activation with n = 5 takes 1.8 us without the two, 0.57 us with the first, 0.12 us with both.
 _options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _kernel = njit(cache=True, **_options)
 _inlined = njit(forceinline=True, **_options)
@@ -154,14 +154,14 @@ def _objective_gradient(problem: ProblemArrays, i: int, x: Floats, v: Floats, y:
 
 @_inlined
 def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, g_quadratic: Floats, J: Floats,
-                      y: Floats) -> tuple[float, float]:
+                      norm2: Floats, y: Floats) -> float:
     """What the constraints of agent i say at x before any multiplier moves.
 
-    Writes g of the quadratic rows and their gradients, one row of J[n] per block; returns |J_i(x)|^2 (blocks summed)
-    and the curvature <theta_i, L_gi>.
+    Writes g of the quadratic rows and their gradients, one row of J[n] per block, and norm2 of every block: |J_b|^2 of
+    a quadratic, |diag(omega)^(1/2) G|^2 of affine rows; returns the curvature <theta_i, L_gi>. y[n] is work.
     """
     n, start = problem.dim, problem.constraint_ptr[i]
-    norm2 = curvature = 0.0
+    curvature = 0.0
     for b in range(start, problem.constraint_ptr[i + 1]):
         k, kind, data = b - start, problem.constraint_kind[b], problem.data[problem.constraint_data[b] :]
         if kind == ELLIPSOID:  # g = (x-c)'P(x-c) - level, J = 2 P (x-c)
@@ -173,7 +173,7 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
             g_quadratic[k] = _dot(y, J_k) - data[0]
             for j in range(n):
                 J_k[j] *= 2.0
-            norm2 += _dot(J_k, J_k)
+            norm2[k] = _dot(J_k, J_k)
             curvature += theta[problem.constraint_first[b]] * data[1]
         elif kind == QUADRATIC_INEQUALITY:  # g = x'Px/2 + q'x - r, J = P x + q
             q, P, J_k = data[2 : 2 + n], data[2 + n :], J[k * n : (k + 1) * n]
@@ -181,34 +181,49 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
             _symmetric_multiply(P, x, J_k)
             g_quadratic[k] = 0.5 * _dot(x, J_k) + _dot(x, q) - data[0]
             _axpy(1.0, q, J_k)
-            norm2 += _dot(J_k, J_k)
+            norm2[k] = _dot(J_k, J_k)
             curvature += theta[problem.constraint_first[b]] * data[1]
         else:
-            norm2 += data[0]
-    return norm2, curvature
+            norm2[k] = data[0]
+    return curvature
 
 
 @_inlined
-def _dual_step(problem: ProblemArrays, i: int, x: Floats, sigma: float | None, c: float, g_quadratic: Floats, J: Floats,
-               theta: Floats, g_last: Floats, reaction: Floats) -> None:
-    """theta_r <- proj(theta_r + sigma (g_r + c (g_r - g_last_r))),  g_last <- g,  reaction <- J'theta.
+def _is_affine(kind: int) -> bool:
+    return kind == AFFINE_INEQUALITY or kind == AFFINE_EQUALITY
 
+
+@_inlined
+def _relaxed_dual(theta: float, step: float, rho: float, equality: bool) -> float:
+    """theta + rho (proj(theta + step) - theta), kept in the dual cone; NaN stays NaN."""
+    t = theta + step if equality or theta + step > 0.0 or step != step else 0.0
+    relaxed = theta + rho * (t - theta)
+    return relaxed if equality or relaxed > 0.0 or relaxed != relaxed else 0.0
+
+
+@_inlined
+def _dual_step(problem: ProblemArrays, i: int, x: Floats, sigma: Floats | None, adaptive: bool, c: float, rho: float,
+               g_quadratic: Floats, J: Floats, theta: Floats, g_last: Floats, reaction: Floats) -> None:
+    """theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far.
+
+    sigma_r is sigma[block], times omega_r for affine rows when `adaptive`. Then g_last <- g, reaction <- J'theta.
     g_quadratic and J come from `_constraint_probe`. Without sigma theta is not touched.
     """
     n, start = problem.dim, problem.constraint_ptr[i]
     reaction[:] = 0.0
     for b in range(start, problem.constraint_ptr[i + 1]):
         k, kind, m = b - start, problem.constraint_kind[b], problem.constraint_rows[b]
-        affine = kind == AFFINE_INEQUALITY or kind == AFFINE_EQUALITY
-        h = problem.data[problem.constraint_data[b] + 1 :]
+        affine, equality = _is_affine(kind), kind == AFFINE_EQUALITY
+        omega = problem.data[problem.constraint_data[b] + 1 :]
+        h = omega[m:]
         for row in range(m):
             r = problem.constraint_first[b] + row
             J_r = h[m + row * n : m + (row + 1) * n] if affine else J[k * n : (k + 1) * n]
             g = _dot(x, J_r) - h[row] if affine else g_quadratic[k]
             if sigma is not None:
                 hat = g + c * (g - g_last[r]) if c != 0.0 else g
-                t = theta[r] + sigma * hat
-                theta[r] = t if kind == AFFINE_EQUALITY or t > 0.0 or t != t else 0.0
+                step = sigma[k] * omega[row] if adaptive and affine else sigma[k]
+                theta[r] = _relaxed_dual(theta[r], step * hat, rho, equality)
             g_last[r] = g
             _axpy(theta[r], J_r, reaction)
 
@@ -220,7 +235,7 @@ def _prox(problem: ProblemArrays, i: int, tau: float, z: Floats) -> None:
     if kind == L1:
         for j in range(n):
             a = abs(z[j]) - tau * data[j]
-            z[j] = np.copysign(a, z[j]) if a > 0.0 else 0.0
+            z[j] = np.copysign(a, z[j]) if not a <= 0.0 else 0.0
     elif kind == BOX:
         low, high = data[:n], data[n : 2 * n]
         for j in range(n):
@@ -228,7 +243,7 @@ def _prox(problem: ProblemArrays, i: int, tau: float, z: Floats) -> None:
             z[j] = high[j] if t > high[j] else t
     elif kind == NONNEGATIVE:
         for j in range(n):
-            z[j] = z[j] if z[j] > 0.0 else 0.0
+            z[j] = 0.0 if z[j] < 0.0 else z[j]
     elif kind == L2_BALL:
         radius, center = data[0], data[1 : 1 + n]
         d2 = 0.0
@@ -262,8 +277,7 @@ def _feasibility(problem: ProblemArrays, i: int, theta: Floats, g: Floats, J: Fl
     total = distance = complementarity = 0.0
     for b in range(start, problem.constraint_ptr[i + 1]):
         k, kind, m = b - start, problem.constraint_kind[b], problem.constraint_rows[b]
-        affine = kind == AFFINE_INEQUALITY or kind == AFFINE_EQUALITY
-        rows = problem.data[problem.constraint_data[b] + 1 + m :] if affine else J[k * n :]
+        rows = problem.data[problem.constraint_data[b] + 1 + 2 * m :] if _is_affine(kind) else J[k * n :]
         for row in range(m):
             r = problem.constraint_first[b] + row
             over = abs(g[r]) if kind == AFFINE_EQUALITY else _larger(g[r], 0.0)
@@ -279,68 +293,111 @@ def _feasibility(problem: ProblemArrays, i: int, theta: Floats, g: Floats, J: Fl
 
 @register_jitable(_nrt=False)
 def work_size(problem: ProblemArrays) -> int:
-    """Numbers in the work array of the kernels: v, reaction, y, z (n each), g and J of the quadratic constraints."""
-    return 4 * problem.dim + problem.max_blocks * (1 + problem.dim)
+    """Numbers in the work array of the kernels: v, reaction, y, z (n each); g, norm2, sigma and J of the blocks."""
+    return 4 * problem.dim + problem.max_blocks * (3 + problem.dim)
+
+
+class _Work(NamedTuple):
+    """The work array by name."""
+
+    v: Floats
+    reaction: Floats
+    y: Floats
+    z: Floats
+    g: Floats
+    norm2: Floats
+    sigma: Floats
+    J: Floats
 
 
 @_inlined
-def _slice_work(problem: ProblemArrays, work: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
+def _slice_work(problem: ProblemArrays, work: Floats) -> _Work:
     n, blocks = problem.dim, problem.max_blocks
-    vectors, quadratics = work[: 4 * n], work[4 * n :]
-    return (vectors[:n], vectors[n : 2 * n], vectors[2 * n : 3 * n], vectors[3 * n :],
-            quadratics[:blocks], quadratics[blocks:])
+    rest = work[4 * n :]
+    return _Work(work[:n], work[n : 2 * n], work[2 * n : 3 * n], work[3 * n : 4 * n],
+                 rest[:blocks], rest[blocks : 2 * blocks], rest[2 * blocks : 3 * blocks], rest[3 * blocks :])
+
+
+@_inlined
+def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, i: int, previous: int,
+                    state: ADAPDState, s: Floats, v: Floats) -> None:
+    """lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
+
+    local: s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation;
+    global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent. s[n] is work.
+    """
+    n, N, rho = problem.dim, float(problem.n_agents), steps.relaxation
+    local, reach = steps.momentum == LOCAL, 2.0 / rho
+    fused = local and network.is_edge_form != 0
+    v[:] = 0.0
+    for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
+        r = network.owned_row[o]
+        begin, end = network.row_ptr[r], network.row_ptr[r + 1]
+        gamma, lambda_r, s_last = rho * steps.gamma[r], state.lambda_[r], state.s_last[r]
+        if fused:  # the same in one pass
+            a, b = network.row_value[begin], network.row_value[begin + 1]
+            x_a, x_b = state.x[network.row_agent[begin]], state.x[network.row_agent[begin + 1]]
+            B_ri = a if network.row_agent[begin] == i else b
+            for j in range(n):
+                t = a * x_a[j] + b * x_b[j]
+                lambda_r[j] += gamma * (s_last[j] + reach * (t - s_last[j]))
+                s_last[j] = t
+                v[j] += B_ri * lambda_r[j]
+            continue
+        _gather(begin, end, network.row_agent, network.row_value, state.x, s)
+        if local:
+            for j in range(n):
+                lambda_r[j] += gamma * (s_last[j] + reach * (s[j] - s_last[j]))
+                s_last[j] = s[j]
+        else:
+            for e in range(begin, end):
+                if network.row_agent[e] == previous:
+                    _axpy(N * network.row_value[e], state.dx, s)
+            _axpy(gamma, s, lambda_r)
+    if not fused:
+        begin, end = network.column_ptr[i], network.column_ptr[i + 1]
+        _gather(begin, end, network.column_row, network.column_value, state.lambda_, v)
 
 
 @_inlined
 def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, i: int, state: ADAPDState,
               work: Floats) -> int:
     """One activation of agent i."""
-    v, reaction, y, z, g_quadratic, J = _slice_work(problem, work)
-    n, N, local = problem.dim, float(problem.n_agents), steps.momentum == LOCAL
-    k, previous = state.counters[0] + 1, state.counters[1]
-    x, x_sum, dx = state.x[i], state.x_sum[i], state.dx
+    w = _slice_work(problem, work)
+    n, N, local, rho = problem.dim, float(problem.n_agents), steps.momentum == LOCAL, steps.relaxation
+    k, previous, adaptive = state.counters[0] + 1, state.counters[1], steps.adaptive != 0
+    x, x_sum, dx, v, z = state.x[i], state.x_sum[i], state.dx, w.v, w.z
 
-    # lambda_r <- lambda_r + gamma_r s^_r for the rows that i owns
-    for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
-        r, s = network.owned_row[o], y
-        begin, end = network.row_ptr[r], network.row_ptr[r + 1]
-        gamma = steps.weight * steps.gamma[r] if steps.adaptive else steps.gamma[r]
-        lambda_r, s_last = state.lambda_[r], state.s_last[r]
-        _gather(begin, end, network.row_agent, network.row_value, state.x, s)
-        if local:  # s^ = 2 s - s_last
-            for j in range(n):
-                lambda_r[j] += gamma * (2.0 * s[j] - s_last[j])
-                s_last[j] = s[j]
-        else:  # s^ = s + N B_rp (x_p - x_p before its last activation)
-            for e in range(begin, end):
-                if network.row_agent[e] == previous:
-                    _axpy(N * network.row_value[e], dx, s)
-            _axpy(gamma, s, lambda_r)
+    _consensus_step(problem, network, steps, i, previous, state, w.y, v)
 
     # theta_i <- proj(theta_i + sigma_i g^)
-    norm2, curvature = _constraint_probe(problem, i, x, state.theta, g_quadratic, J, y)
-    if steps.adaptive:
-        D = problem.lipschitz[i] + curvature + steps.weight * steps.pull[i]
-        tau = 1.0 / ((1.0 + steps.kappa) * D)
-        sigma = steps.kappa * D / norm2 if norm2 > 0.0 else 0.0
-    else:
-        tau, sigma = steps.tau[i], steps.sigma[i]
+    curvature = _constraint_probe(problem, i, x, state.theta, w.g, w.J, w.norm2, w.y)
+    tau = 1.0 / (problem.lipschitz[i] + curvature + steps.tau[i]) if adaptive else steps.tau[i]
+    blocks = problem.constraint_ptr[i + 1] - problem.constraint_ptr[i]
+    for b in range(blocks):
+        if not adaptive:
+            w.sigma[b] = steps.sigma[i]
+        else:
+            w.sigma[b] = steps.sigma[i] / (blocks * w.norm2[b]) if w.norm2[b] > 0.0 else 0.0
     if local:
-        c = 1.0 if state.wakes[i] > 0 else 0.0
+        c = 2.0 / rho - 1.0 if state.wakes[i] > 0 else 0.0
     else:
         c = N if previous == i else 0.0
-    _dual_step(problem, i, x, sigma, c, g_quadratic, J, state.theta, state.g_last, reaction)
+    _dual_step(problem, i, x, w.sigma, adaptive, c, rho, w.g, w.J, state.theta, state.g_last, w.reaction)
 
-    # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r])
-    begin, end = network.column_ptr[i], network.column_ptr[i + 1]
-    _gather(begin, end, network.column_row, network.column_value, state.lambda_, v)
-    _axpy(1.0, reaction, v)
-    _objective_gradient(problem, i, x, v, y, False)
+    # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
+    _axpy(1.0, w.reaction, v)
+    _objective_gradient(problem, i, x, v, w.y, False)
     for j in range(n):
         z[j] = x[j] - tau * v[j]
     if not _finite(z):
         return NOT_FINITE
     _prox(problem, i, tau, z)
+    if rho != 1.0:
+        for j in range(n):
+            z[j] = x[j] + rho * (z[j] - x[j])
+        if problem.regularizer_kind[i] != L1:
+            _prox(problem, i, tau, z)  # back into the set
 
     # iterates since_i .. k-1 of agent i were x_i; iterate k is z
     held = float(k - state.since[i])
@@ -409,8 +466,8 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
     int
         `packing.OK` or `packing.NOT_FINITE`.
     """
-    v, reaction, y, z, g_quadratic, J = _slice_work(problem, work)
-    N, n, mu = problem.n_agents, problem.dim, steps.mu
+    w = _slice_work(problem, work)
+    N, n, mu, v, reaction, z = problem.n_agents, problem.dim, steps.mu, w.v, w.reaction, w.z
     for _ in range(iterations):
         first = state.counters[0] == 0
         eta = 1.0
@@ -434,8 +491,9 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             tau, kappa, bound = steps.tau[i] * scale, steps.kappa[i] / scale, steps.bound[i]
 
             # theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i
-            _constraint_probe(problem, i, x, state.theta, g_quadratic, J, y)
-            _dual_step(problem, i, x, kappa, extrapolate, g_quadratic, J, state.theta, state.g_old, reaction)
+            _constraint_probe(problem, i, x, state.theta, w.g, w.J, w.norm2, w.y)
+            w.sigma[:] = kappa
+            _dual_step(problem, i, x, w.sigma, False, extrapolate, 1.0, w.g, w.J, state.theta, state.g_old, reaction)
             b, e = problem.constraint_ptr[i], problem.constraint_ptr[i + 1]
             if e > b:
                 last = problem.constraint_first[e - 1] + problem.constraint_rows[e - 1]
@@ -451,7 +509,7 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             begin, end = laplacian.row_ptr[i], laplacian.row_ptr[i + 1]
             _gather(begin, end, laplacian.row_agent, laplacian.row_value, state.s, v)
             _axpy(1.0, reaction, v)
-            _objective_gradient(problem, i, x, v, y, False)
+            _objective_gradient(problem, i, x, v, w.y, False)
             shrink = 1.0 / (1.0 + tau * mu)
             for j in range(n):
                 z[j] = (x[j] - tau * (v[j] - mu * x[j])) * shrink
@@ -496,20 +554,20 @@ def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force
     int
         `packing.OK`.
     """
-    v, reaction, y, z, g_quadratic, J = _slice_work(problem, work)
-    n = problem.dim
+    w = _slice_work(problem, work)
+    n, v, reaction, z = problem.dim, w.v, w.reaction, w.z
     for i in range(problem.n_agents):
         x_i, push, t, out = x[i * stride : i * stride + n], force[i], prox_step[i], measures[i]
 
         v[:] = 0.0
-        value = _objective_gradient(problem, i, x_i, v, y, True)
+        value = _objective_gradient(problem, i, x_i, v, w.y, True)
         out[GRADIENT] = _norm(v)
         rho, outside = _regularizer_value(problem, i, x_i, z)
         out[VALUE] = value + rho
 
-        _constraint_probe(problem, i, x_i, theta, g_quadratic, J, y)
-        _dual_step(problem, i, x_i, None, 0.0, g_quadratic, J, theta, g, reaction)
-        violation, distance, complementarity = _feasibility(problem, i, theta, g, J)
+        _constraint_probe(problem, i, x_i, theta, w.g, w.J, w.norm2, w.y)
+        _dual_step(problem, i, x_i, None, False, 0.0, 1.0, w.g, w.J, theta, g, reaction)
+        violation, distance, complementarity = _feasibility(problem, i, theta, g, w.J)
         out[VIOLATION], out[DISTANCE] = _larger(violation, outside), _larger(distance, outside)
         out[COMPLEMENTARITY] = complementarity
         out[REACTION], out[FORCE] = _norm(reaction), _norm(push)

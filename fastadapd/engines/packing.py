@@ -67,6 +67,7 @@ class NetworkArrays(NamedTuple):
     """``fa_network``."""
 
     n_rows: int
+    is_edge_form: int
     owned_ptr: Longs
     owned_row: Ints
     row_ptr: Longs
@@ -82,12 +83,10 @@ class ADAPDSteps(NamedTuple):
 
     momentum: int
     adaptive: int
-    weight: float
-    kappa: float
+    relaxation: float
     tau: Floats
     sigma: Floats
     gamma: Floats
-    pull: Floats
 
 
 class ADAPDState(NamedTuple):
@@ -240,19 +239,20 @@ def pack_network(network: Network) -> NetworkArrays:
     NetworkArrays
     """
     owned_ptr, owned_row = network.owned_rows
-    return _pack_matrix(network.consensus_matrix, owned_ptr, owned_row)
+    return _pack_matrix(network.consensus_matrix, owned_ptr, owned_row, network.form == "edge")
 
 
 def pack_laplacian(network: Network) -> NetworkArrays:
     """The graph Laplacian, for methods that add up differences with neighbours."""
     N = network.n_agents
-    return _pack_matrix(network.laplacian, np.arange(N + 1), np.arange(N))
+    return _pack_matrix(network.laplacian, np.arange(N + 1), np.arange(N), False)
 
 
-def _pack_matrix(B: Any, owned_ptr: Any, owned_row: Any) -> NetworkArrays:
+def _pack_matrix(B: Any, owned_ptr: Any, owned_row: Any, is_edge_form: bool) -> NetworkArrays:
     columns = B.tocsc()
     return NetworkArrays(
         n_rows=B.shape[0],
+        is_edge_form=int(is_edge_form),
         owned_ptr=np.asarray(owned_ptr, dtype=np.int64),
         owned_row=np.asarray(owned_row, dtype=np.int32),
         row_ptr=B.indptr.astype(np.int64),

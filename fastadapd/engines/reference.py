@@ -61,7 +61,7 @@ class ReferenceEngine:
         return OK
 
     def _activate(self, steps: ADAPDSteps, state: ADAPDState, i: int) -> int:
-        N = self.problem.n_agents
+        N, rho = self.problem.n_agents, steps.relaxation
         k, p = int(state.counters[0]) + 1, int(state.counters[1])
         x, lam, local = state.x, state.lambda_, steps.momentum == MOMENTUM["local"]
 
@@ -69,28 +69,29 @@ class ReferenceEngine:
             agents, B_r = self.row[r]
             s = B_r @ x[agents]
             if local:
-                s_hat = 2 * s - state.s_last[r]
+                # without relaxation x would have gone 1/rho as far: s~ = s_last + (s - s_last)/rho, s^ = 2 s~ - s_last
+                s_hat = 2 * (state.s_last[r] + (s - state.s_last[r]) / rho) - state.s_last[r]
                 state.s_last[r] = s
             else:
                 # only agent p moved: s_r(X_k) - s_r(X_{k-1}) = B_rp (x_p - x_p before)
                 s_hat = s + N * B_r[agents == p].sum() * state.dx
-            gamma = steps.weight * steps.gamma[r] if steps.adaptive else steps.gamma[r]
-            lam[r] += gamma * s_hat
+            lam[r] += rho * steps.gamma[r] * s_hat
 
         rows = slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
         theta = state.theta[rows]
-        g, J, norm_squared, curvature = self._constraints(i, x[i], theta)
+        g, J, curvature = self._constraints(i, x[i], theta)
         if steps.adaptive:
-            D = self._lipschitz(i) + curvature + steps.weight * steps.pull[i]
-            tau = 1 / ((1 + steps.kappa) * D)
-            sigma = steps.kappa * D / norm_squared if norm_squared > 0 else 0.0
+            tau = 1 / (self._lipschitz(i) + curvature + steps.tau[i])
+            sigma = steps.sigma[i] * self._row_weights(i, x[i])
         else:
             tau, sigma = steps.tau[i], steps.sigma[i]
+        g_last = state.g_last[rows]
         if local:
-            g_hat = 2 * g - state.g_last[rows] if state.wakes[i] > 0 else g
+            g_hat = 2 * (g_last + (g - g_last) / rho) - g_last if state.wakes[i] > 0 else g
         else:
-            g_hat = g + N * (g - state.g_last[rows]) if p == i else g
-        theta[:] = self._project_dual(i, theta + sigma * g_hat)
+            g_hat = g + N * (g - g_last) if p == i else g
+        step = self._project_dual(i, theta + sigma * g_hat) - theta
+        theta[:] = self._project_dual(i, theta + rho * step)
         state.g_last[rows] = g
 
         rows_of_column, B_i = self.column[i]
@@ -99,6 +100,10 @@ class ReferenceEngine:
         if not np.isfinite(z).all():
             return NOT_FINITE
         new = self._prox(i, z, tau)
+        if rho != 1:
+            new = x[i] + rho * (new - x[i])
+            if self.agents[i].regularizer.is_set:
+                new = self._prox(i, new, tau)
 
         # xbar_K = [N x_K + sum_{k=1}^{K-1} x_k] / (K + N - 1); x_i has been iterates since_i .. k-1
         state.x_sum[i] += (k - state.since[i]) * x[i]
@@ -125,7 +130,7 @@ class ReferenceEngine:
             for i in range(self.problem.n_agents):
                 rows = slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
                 theta = state.theta[rows]
-                g, J, _, _ = self._constraints(i, x[i], theta)
+                g, J, _ = self._constraints(i, x[i], theta)
                 g_hat = g if first else (1 + eta) * g - eta * state.g_old[rows]
                 theta[:] = self._project_dual(i, theta + kappa[i] * g_hat)
                 norm = np.linalg.norm(theta)
@@ -150,7 +155,7 @@ class ReferenceEngine:
         for i, agent in enumerate(self.agents):
             xi = x if x.ndim == 1 else x[i]
             rows = slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
-            g, J, _, _ = self._constraints(i, xi, theta[rows])
+            g, J, _ = self._constraints(i, xi, theta[rows])
             values[rows] = g
             equality = self._equality(i)
             over = np.where(equality, np.abs(g), np.maximum(g, 0))
@@ -162,8 +167,8 @@ class ReferenceEngine:
             moved = self._prox(i, xi - t * (gradient + reaction + force[i]), t)
             out[i] = (
                 sum(float(f.value(xi)) for f in agent.objective) + float(agent.regularizer.value(xi)),
-                max(float(np.linalg.norm(over)), float(outside)),
-                max(float(distances.max(initial=0.0)), float(outside)),
+                float(np.maximum(np.linalg.norm(over), outside)),
+                float(np.maximum(distances.max(initial=0.0), outside)),
                 np.abs(theta[rows] * g).sum(),
                 np.linalg.norm((xi - moved) / t),
                 np.linalg.norm(gradient),
@@ -172,20 +177,31 @@ class ReferenceEngine:
             )
         return values, out
 
-    def _constraints(self, i: int, x: Floats, theta: Floats) -> tuple[Floats, Floats, float, float]:
-        """g_i, J_i, |J_i|^2 with blocks added up, and the multiplier-weighted curvature <theta_i, L_gi>."""
+    def _constraints(self, i: int, x: Floats, theta: Floats) -> tuple[Floats, Floats, float]:
+        """g_i, J_i and the multiplier-weighted curvature <theta_i, L_gi>."""
         g: list[Floats] = []
         J: list[Floats] = []
-        norm_squared, curvature, first = 0.0, 0.0, 0
+        curvature, first = 0.0, 0
         for term in self.agents[i].constraints:
             g.append(term.value(x))
             J.append(term.jacobian(x))
-            norm_squared += float(term.norm_squared) if term.affine else float(np.sum(J[-1] ** 2))
             curvature += float(theta[first : first + term.rows].sum() * term.curvature)
             first += term.rows
         if not g:
-            return np.zeros(0), np.zeros((0, self.problem.dim)), 0.0, 0.0
-        return np.concatenate(g), np.concatenate(J), norm_squared, curvature
+            return np.zeros(0), np.zeros((0, self.problem.dim)), 0.0
+        return np.concatenate(g), np.concatenate(J), curvature
+
+    def _row_weights(self, i: int, x: Floats) -> Floats:
+        """1 / |J_r|^2 of every row, split over the blocks of the agent and, by the norm of the scaled rows, in each."""
+        terms = self.agents[i].constraints
+        weights = [np.zeros(0)]
+        for term in terms:
+            norms = term.row_norms(x)
+            inverse = np.divide(1.0, norms**2, out=np.zeros_like(norms), where=norms > 0)
+            # a block of zeros has a scaled norm of 0 and weights of 0
+            weights.append(inverse / (len(terms) * (float(term.scaled_norm_squared) or 1.0)) if term.affine
+                           else inverse / len(terms))
+        return np.concatenate(weights)
 
     def _equality(self, i: int) -> np.ndarray:
         return np.array([term.equality for term in self.agents[i].constraints for _ in range(term.rows)], dtype=bool)

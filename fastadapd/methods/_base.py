@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from fastadapd._terms import Floats
-from fastadapd.clocks import Stream
+from fastadapd.clocks import Clock, Stream, Uniform
 from fastadapd.engines import Engine
 from fastadapd.network import Network
 from fastadapd.problem import Problem
@@ -69,6 +69,11 @@ class Run(ABC):
     def force(self) -> Floats:
         """B' lambda (N, n): what the network adds to each agent's gradient."""
 
+    @property
+    def communications(self) -> int:
+        """Times an agent spoke to its neighbours."""
+        return self.activations
+
     @abstractmethod
     def floats_sent(self) -> int:
         """Floating-point numbers that went over an edge, both directions."""
@@ -94,6 +99,15 @@ class Method(ABC):
 
     name: ClassVar[str]
 
+    @property
+    def may_rescale(self) -> bool:
+        """Whether the driver may change the units of the coordinates: no when steps are the user's or the theory's."""
+        return False
+
+    def clock(self) -> Clock:
+        """Who wakes when, unless the user says."""
+        return Uniform()
+
     @abstractmethod
-    def start(self, problem: Problem, network: Network, engine: Engine, start: Start) -> Run:
+    def start(self, problem: Problem, network: Network, engine: Engine, clock: Clock, start: Start) -> Run:
         """Begin a run."""

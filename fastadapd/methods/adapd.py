@@ -17,13 +17,15 @@ primal steps, sigma and gamma the dual steps of constraints and of consensus row
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastadapd import clocks
 from fastadapd import steps as step_rules
 from fastadapd._terms import Floats
+from fastadapd.anderson import Anderson
 from fastadapd.clocks import Stream
 from fastadapd.engines import Engine
 from fastadapd.engines.packing import ADAPDState, ADAPDSteps
@@ -32,7 +34,10 @@ from fastadapd.methods._base import Method, Run, Start
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 
-_FIRST_REBALANCE = 10  # epochs; the later ones are 1.5 times apart
+_PATIENCE = 320  # epochs before the weight may follow the imbalance of the movement
+_SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
+_PERIOD = 10  # epochs between two extrapolations, and before the first
+_MEMORY_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,29 +49,33 @@ class ADAPD(Method):
     momentum : {"local", "global"}
         The agent's own clock, or the published extrapolation over all activations.
     steps : {"adaptive", "theory"} or FixedSteps
-        "adaptive": no constant to choose. With the curvature of the agent's Lagrangian ``l_i = L_i + <theta_i, L_gi>``,
-        ``a_i = sum_r |B_ri|`` and one weight w for all: ``D_i = l_i + w a_i``, ``sigma_i = kappa D_i / |J_i(x_i)|^2``,
-        ``tau_i = 1 / ((1 + kappa) D_i)``, ``gamma_r = w / sum_j |B_rj|``; w is rebalanced at epochs 10, 15, 22, ... by
-        ``ln w <- (ln w + ln(|d lambda| / |d x|)) / 2`` with d the change since the last time.
+        "adaptive": no constant to choose, see `fastadapd.steps.AdaptiveRule`.
         "theory": `fastadapd.steps.theory_steps`, guaranteed for the edge form with global momentum.
     weight : float, optional
-        Start value of w (adaptive; default ``mean L_i / mean a_i``), or how long the dual steps are compared with the
-        primal ones (theory; default 1).
-    kappa : float
-        Share of the constraints in the step (adaptive).
+        Start value of w (adaptive), or how long the dual steps are compared with the primal ones (theory; default 1).
+    relaxation : float, optional
+        How far every local update goes, from 1 to below 2. Default: 1.3 with adaptive steps and a clock that wakes
+        every agent once per epoch, else 1. Much more diverges on some problems, and so does more than 1 with global
+        momentum.
+    memory : int
+        Anderson acceleration: how many earlier points to extrapolate from, every 10 epochs (0: none). With adaptive
+        steps and a clock that repeats itself only ("repeated", the default, and "cyclic"). Each extrapolation, like
+        each change of the weight, needs a few sums over all agents; a network adds them up along a tree with two
+        messages per agent, which are counted as communications.
     multiplier_bound, jacobian_bound : array_like, shape () or (n_agents,), optional
         T_i and C_i of the theory steps.
 
     References
     ----------
     Abolfazli, Jalilzadeh, Yazdandoost Hamedani: An accelerated asynchronous distributed method for convex constrained
-    optimization problems, arXiv 2302.11040 (2023). The local momentum and the adaptive steps are fastadapd's own.
+    optimization problems, arXiv 2302.11040 (2023). Local momentum, adaptive steps and acceleration are fastadapd's own.
     """
 
     momentum: str = "local"
     steps: str | step_rules.FixedSteps = "adaptive"
     weight: float | None = None
-    kappa: float = 0.1
+    relaxation: float | None = None
+    memory: int = 15
     multiplier_bound: ArrayLike | None = None
     jacobian_bound: ArrayLike | None = None
 
@@ -77,20 +86,40 @@ class ADAPD(Method):
             raise InvalidOptionError(f"momentum: {self.momentum!r} is not known; use 'local' or 'global'")
         if not isinstance(self.steps, step_rules.FixedSteps) and self.steps not in ("adaptive", "theory"):
             raise InvalidOptionError(f"steps: {self.steps!r} is not known; use 'adaptive', 'theory' or FixedSteps(...)")
-        for name, value in (("weight", self.weight), ("kappa", self.kappa)):
-            if value is not None and not (0 < value < np.inf):
-                raise InvalidOptionError(f"{name} is {value}; it must be positive and finite")
+        if self.weight is not None and not (0 < self.weight < np.inf):
+            raise InvalidOptionError(f"weight is {self.weight}; it must be positive and finite")
+        if self.relaxation is not None and not 1 <= self.relaxation < 2:
+            raise InvalidOptionError(f"relaxation is {self.relaxation}; it must be at least 1 and below 2")
+        if self.relaxation not in (None, 1) and self.momentum == "global":
+            raise InvalidOptionError("relaxation must be 1 with momentum='global'")
+        if self.memory != int(self.memory) or self.memory < 0:
+            raise InvalidOptionError(f"memory is {self.memory}; it must be 0 or a positive integer")
 
-    def start(self, problem: Problem, network: Network, engine: Engine, start: Start) -> Run:
+    @property
+    def may_rescale(self) -> bool:
+        return self.steps == "adaptive"
+
+    def clock(self) -> clocks.Clock:
+        return clocks.Repeated(_PERIOD) if self.steps == "adaptive" and self.momentum == "local" else clocks.Uniform()
+
+    def start(self, problem: Problem, network: Network, engine: Engine, clock: clocks.Clock, start: Start) -> Run:
+        relaxation = self.relaxation
+        if relaxation is None:
+            regular = isinstance(clock, (clocks.Repeated, clocks.Shuffled, clocks.Cyclic))
+            relaxation = 1.3 if regular and self.steps == "adaptive" and self.momentum == "local" else 1.0
+        if self.steps == "adaptive":
+            rule = step_rules.AdaptiveRule(problem, network, self.momentum, relaxation)
+            repeats = isinstance(clock, clocks.Cyclic) or (
+                isinstance(clock, clocks.Repeated) and _PERIOD % clock.epochs == 0)
+            memory = self.memory if repeats and self.momentum == "local" else 0
+            return _AdaptiveRun(problem, network, engine, rule, self.weight, memory, start)
         if isinstance(self.steps, step_rules.FixedSteps):
-            steps = step_rules.fixed(self.steps, self.momentum, problem, network)
-        elif self.steps == "theory":
+            numbers = self.steps
+        else:
             numbers = step_rules.theory_steps(
                 problem, network, multiplier_bound=self.multiplier_bound, jacobian_bound=self.jacobian_bound,
                 weight=1.0 if self.weight is None else self.weight)
-            steps = step_rules.fixed(numbers, self.momentum, problem, network)
-        else:
-            steps = step_rules.adaptive(self.weight, self.kappa, self.momentum, problem, network)
+        steps = step_rules.fixed(numbers, self.momentum, relaxation, problem, network)
         return _ADAPDRun(problem, network, engine, steps, start)
 
 
@@ -99,24 +128,31 @@ class _ADAPDRun(Run):
     state: ADAPDState
 
     def __init__(self, problem: Problem, network: Network, engine: Engine, steps: ADAPDSteps, start: Start):
-        N, n, R = problem.n_agents, problem.dim, network.consensus_matrix.shape[0]
+        N, n, R, M = problem.n_agents, problem.dim, network.consensus_matrix.shape[0], problem.n_rows
         self._engine, self._network, self.steps = engine, network, steps
-        self._B = network.consensus_matrix
+        self._B: Any = network.consensus_matrix
         self._transposed = self._B.T.tocsr()
+        # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and then what they imply
+        self._point = np.zeros(N * n + 2 * R * n + 2 * M)
+        parts = np.split(self._point, np.cumsum([N * n, R * n, M, R * n]))
         self.state = ADAPDState(
             counters=np.array([0, -1]),
             wakes=np.zeros(N, dtype=np.int64),
             since=np.ones(N, dtype=np.int64),
-            x=start.x.copy(),
+            x=parts[0].reshape(N, n),
             x_sum=np.zeros((N, n)),
             dx=np.zeros(n),
-            theta=np.zeros(problem.n_rows) if start.theta is None else start.theta.copy(),
-            g_last=np.zeros(problem.n_rows),
-            lambda_=np.zeros((R, n)) if start.lambda_ is None else start.lambda_.copy(),
-            s_last=np.ascontiguousarray(self._B @ start.x),
+            theta=parts[2],
+            g_last=parts[4],
+            lambda_=parts[1].reshape(R, n),
+            s_last=parts[3].reshape(R, n),
         )
-        self._epoch = _FIRST_REBALANCE
-        self._x_then, self._lambda_then = self.state.x.copy(), self.state.lambda_.copy()
+        self.state.x[:] = start.x
+        self.state.s_last[:] = np.asarray(self._B @ start.x)
+        if start.theta is not None:
+            self.state.theta[:] = start.theta
+        if start.lambda_ is not None:
+            self.state.lambda_[:] = start.lambda_
 
     def advance(self, activations: int, stream: Stream) -> tuple[int, int]:
         agents = stream.take(activations)
@@ -153,22 +189,90 @@ class _ADAPDRun(Run):
         # to each neighbour its new x_i and the multiplier of a row: 2 n numbers
         return int(self.state.wakes @ self._network.degrees) * 2 * self.state.x.shape[1]
 
+
+class _AdaptiveRun(_ADAPDRun):
+    """Adaptive weight, and Anderson acceleration of the map "one period of activations"."""
+
+    def __init__(self, problem: Problem, network: Network, engine: Engine, rule: step_rules.AdaptiveRule,
+                 weight: float | None, memory: int, start: Start):
+        self._problem, self._rule = problem, rule
+        self._weight = rule.first_weight(start.x) if weight is None else weight
+        super().__init__(problem, network, engine, rule.steps(self._weight), start)
+        self._epoch = self._rebalance = _PERIOD
+        self._x_start, self._farthest = start.x.copy(), 0.0
+        size = self._point.size
+        self._memory = memory if 2 * 8 * memory * size <= _MEMORY_BYTES else _MEMORY_BYTES // (16 * size)
+        self._anderson: Anderson | None = None
+        self._before: Floats | None = None
+        self._size_then, self._balanced = np.inf, False
+        self._sums = np.zeros(2, dtype=np.int64)  # sums over all agents so far: how many times, how many numbers
+
+    @property
+    def communications(self) -> int:
+        return self.activations + 2 * len(self.state.x) * int(self._sums[0])
+
+    def floats_sent(self) -> int:
+        return super().floats_sent() + 2 * len(self.state.x) * int(self._sums[1])
+
     def milestone(self) -> int | None:
-        return self._epoch * len(self.state.x) if self.steps.adaptive else None
+        return self._epoch * len(self.state.x)
 
     def pass_milestone(self) -> None:
-        dx = float(np.linalg.norm(self.state.x - self._x_then))
-        dual = float(np.linalg.norm(self.state.lambda_ - self._lambda_then))
-        if 0 < dx < np.inf and 0 < dual < np.inf:
-            self.steps = self.steps._replace(weight=float(np.sqrt(self.steps.weight * dual / dx)))
-        self._x_then, self._lambda_then = self.state.x.copy(), self.state.lambda_.copy()
-        self._epoch = int(1.5 * self._epoch)
+        epoch, self._epoch = self._epoch, self._epoch + _PERIOD
+        self._farthest = max(self._farthest, float(np.linalg.norm(self.state.x - self._x_start)))
+        if epoch >= self._rebalance:
+            self._rebalance *= 2
+            self._change_weight()
+        if self._memory:
+            self._extrapolate()
+
+    def _change_weight(self) -> None:
+        self._sums += 1, 4
+        weight = self._weight
+        residual = None if self._anderson is None else self._anderson.residual
+        size = np.inf if residual is None else float(np.linalg.norm(residual))
+        if self._epoch > _PATIENCE and residual is not None and size > _SLOW * self._size_then:
+            self._balanced = True
+            weight *= self._rule.imbalance(residual, self.state.x.size)
+        elif not self._balanced:
+            weight = self._rule.next_weight(weight, self._farthest, self.force())
+        self._size_then = size
+        if abs(np.log(weight / self._weight)) > 0.3:
+            self._weight = weight
+            self.steps = self._rule.steps(weight)
+            self._anderson = self._before = None
+
+    def _extrapolate(self) -> None:
+        after = self._point.copy()
+        if self._before is not None:
+            if self._anderson is None:
+                scale = self._rule.metric(self._weight, self.state.x)
+                self._anderson = Anderson(self._memory, scale, after.size)
+            mixed = self._anderson.mix(self._before, after)
+            self._sums += 1, self._memory + 1  # a row of the Gram matrix and the norm of the residual
+            if mixed is not after and np.isfinite(mixed).all():
+                self._replace(mixed)
+        self._before = self._point.copy()
+
+    def _replace(self, point: Floats) -> None:
+        """Go to a point; what came before stays in the ergodic average."""
+        state, K = self.state, self.activations
+        state.x_sum[:] += (K + 1 - state.since)[:, None] * state.x
+        state.since[:] = K + 1
+        self._point[:] = point
+        self._rule.into_domain(state.x, state.theta)
 
     def extra(self) -> dict[str, np.ndarray]:
-        return {"weight": np.array(self.steps.weight), "epoch": np.array(self._epoch), "x_then": self._x_then.copy(),
-                "lambda_then": self._lambda_then.copy()}
+        # the memory of the acceleration is not saved: it builds up again
+        return {"weight": np.array(self._weight), "epoch": np.array([self._epoch, self._rebalance]),
+                "x_start": self._x_start.copy(), "farthest": np.array(self._farthest), "sums": self._sums.copy(),
+                "progress": np.array([self._size_then, self._balanced])}
 
     def restore_extra(self, saved: dict[str, np.ndarray]) -> None:
-        self.steps = self.steps._replace(weight=float(saved["weight"]))
-        self._epoch = int(saved["epoch"])
-        self._x_then, self._lambda_then = saved["x_then"].copy(), saved["lambda_then"].copy()
+        self._weight = float(saved["weight"])
+        self.steps = self._rule.steps(self._weight)
+        self._epoch, self._rebalance = (int(k) for k in saved["epoch"])
+        self._x_start, self._farthest = saved["x_start"].copy(), float(saved["farthest"])
+        self._sums = saved["sums"].copy()
+        self._size_then, self._balanced = float(saved["progress"][0]), bool(saved["progress"][1])
+        self._anderson = self._before = None

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from fastadapd import steps as step_rules
 from fastadapd._terms import Floats
-from fastadapd.clocks import Stream
+from fastadapd.clocks import Clock, Stream
 from fastadapd.engines import Engine
 from fastadapd.engines.packing import DPDAState, DPDASteps
 from fastadapd.errors import InvalidOptionError
@@ -74,7 +74,7 @@ class DPDA(Method):
         if not (0 <= self.strong_convexity < np.inf):
             raise InvalidOptionError(f"strong_convexity is {self.strong_convexity}; it must be finite and not negative")
 
-    def start(self, problem: Problem, network: Network, engine: Engine, start: Start) -> Run:
+    def start(self, problem: Problem, network: Network, engine: Engine, clock: Clock, start: Start) -> Run:
         reach, C = step_rules.constraint_constants(problem, self.multiplier_bound, self.jacobian_bound, "dpda-s")
         slowest = float(problem.strong_convexity().min())
         if self.strong_convexity > slowest * (1 + 1e-9):

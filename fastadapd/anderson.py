@@ -1,0 +1,85 @@
+"""Anderson acceleration of a fixed-point map, safeguarded."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastadapd._terms import Floats
+
+_REGULARIZATION = 1e-8
+_REVERT = 1.2  # an extrapolation that makes the residual grow by more is taken back
+
+
+class Anderson:
+    """Extrapolate ``u <- T(u)`` from the last few values (type II).
+
+    With residuals ``r = T(u) - u`` and differences of successive values, the next point is
+    ``T(u) - dT gamma`` where gamma minimizes ``|r - dr gamma|``.
+
+    Parameters
+    ----------
+    memory : int
+        Differences kept.
+    scale : ndarray, shape (m,)
+        Weights of the first m coordinates in the norm; the others follow without being looked at.
+    size : int
+        Length of a point.
+
+    Attributes
+    ----------
+    residual : ndarray, shape (m,)
+        The last residual, scaled.
+
+    References
+    ----------
+    Walker and Ni, Anderson acceleration for fixed-point iterations, SIAM J. Numer. Anal. 49 (2011).
+    """
+
+    def __init__(self, memory: int, scale: Floats, size: int):
+        self._scale = scale
+        self._residuals = np.empty((memory, len(scale)))
+        self._images = np.empty((memory, size))
+        self._gram = np.zeros((memory, memory))
+        self._count = 0
+        self._last: tuple[Floats, Floats] | None = None
+        self._norm = np.inf
+        self.residual = np.zeros(0)
+
+    def mix(self, before: Floats, after: Floats) -> Floats:
+        """The next point from ``u`` and ``T(u)``.
+
+        Parameters
+        ----------
+        before, after : ndarray, shape (size,)
+            u and T(u); kept, so they must not change afterwards.
+
+        Returns
+        -------
+        ndarray, shape (size,)
+            `after` itself when there is nothing to extrapolate from. When the last extrapolation made the residual
+            grow, the image it started from; the memory is empty then.
+        """
+        m = len(self._scale)
+        residual = (after[:m] - before[:m]) * self._scale
+        norm = float(np.linalg.norm(residual))
+        self.residual = residual
+        if self._last is not None and not norm <= _REVERT * self._norm:
+            (_, back), self._last, self._count = self._last, None, 0
+            return back
+        self._norm = norm
+        last, self._last = self._last, (residual, after)
+        if last is None:
+            return after
+        k = self._count % len(self._gram)
+        np.subtract(residual, last[0], out=self._residuals[k])
+        np.subtract(after, last[1], out=self._images[k])
+        self._count += 1
+        used = min(self._count, len(self._gram))
+        self._gram[k, :used] = self._gram[:used, k] = self._residuals[:used] @ self._residuals[k]
+        gram = self._gram[:used, :used]
+        trace = float(np.trace(gram))
+        if not 0 < trace < np.inf:
+            return after
+        damped = gram + _REGULARIZATION * trace / used * np.eye(used)
+        gamma = np.linalg.solve(damped, self._residuals[:used] @ residual)
+        return after - gamma @ self._images[:used]

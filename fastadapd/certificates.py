@@ -1,0 +1,136 @@
+"""Proofs, from the direction in which multipliers or iterates run off, that a problem has no optimum.
+
+Both are proofs within a radius of the present point, the large box ``|x - x_0| <= radius`` in every coordinate: a claim
+is made only when it holds there, and nothing is claimed in doubt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastadapd import regularizers
+from fastadapd._terms import Floats
+from fastadapd.problem import Problem
+
+_REACH = 1e3  # radius of a proof, in lengths of the problem
+_FAR = 1e6  # lengths from which on an iterate may be running off
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Why a problem has no optimum.
+
+    Attributes
+    ----------
+    kind : {"infeasible", "unbounded"}
+    agents : tuple of int
+        The agents it takes, the most important first.
+    radius : float
+        The proof holds for all points whose coordinates differ from the result's x by at most this much.
+    multipliers : tuple of ndarray, or None
+        Infeasible: multipliers theta with ``sum_i theta_i' g_i(x) > 0`` at all these points.
+    direction : ndarray, shape (dim,), or None
+        Unbounded: a direction in which all constraints hold and the total cost falls.
+    """
+
+    kind: str
+    agents: tuple[int, ...]
+    radius: float
+    multipliers: tuple[Floats, ...] | None = None
+    direction: Floats | None = None
+
+
+def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tuple[Floats, float] | None:
+    """Whether multipliers prove that no point near x satisfies all constraints.
+
+    A feasible point needs ``sum_i theta_i' g_i <= 0``. The sum is quadratic: its smallest value near x is bounded from
+    below once by the tangent over the part of the large box in the agents' boxes, once along the eigenvectors of its
+    Hessian.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : ndarray, shape (dim,)
+    theta : ndarray, shape (M,)
+    length : float
+
+    Returns
+    -------
+    (weights, radius) or None
+        Weights (N,) are the agents' parts ``theta_i' g_i(x)``.
+    """
+    radius = _REACH * length
+    low, high = _box(problem, x, radius)
+    if (low > high).any():
+        return None
+    weights, slope, size = np.zeros(problem.n_agents), np.zeros(problem.dim), 0.0
+    hessian = np.zeros((problem.dim, problem.dim))
+    for group, rows in problem.constraint_rows():
+        at = np.broadcast_to(x, (len(group.agents), problem.dim))
+        parts = theta[rows] * group.term.value(at)
+        weights[group.agents] += parts.sum(axis=1)
+        size += float(np.abs(parts).sum())
+        slope += np.einsum("ir,irj->j", theta[rows], group.term.jacobian(at))
+        hessian += group.term.weighted_hessian(theta[rows])
+    if not (np.isfinite(hessian).all() and np.isfinite(slope).all() and np.isfinite(size)):
+        return None
+    in_box = np.minimum(slope * (low - x), slope * (high - x)).sum()
+    curvatures, vectors = np.linalg.eigh(hessian)
+    along, curved = np.abs(vectors.T @ slope), curvatures > 1e-12 * max(float(curvatures.max(initial=0.0)), 0.0)
+    falls = np.divide(along**2, 2.0 * curvatures, out=np.full_like(along, np.inf), where=curved)
+    in_ball = -np.minimum(falls, along * radius * np.sqrt(problem.dim)).sum()
+    lowest = weights.sum() + max(float(in_box), float(in_ball))
+    return (weights, radius) if lowest > 1e-9 * size and lowest > 0 else None
+
+
+def unbounded(problem: Problem, x: Floats, length: float) -> tuple[Floats, float] | None:
+    """Whether the total cost falls without end in the direction of x.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : ndarray, shape (dim,)
+    length : float
+
+    Returns
+    -------
+    (direction, radius) or None
+    """
+    norm = float(np.linalg.norm(x))
+    if not _FAR * length < norm < np.inf:
+        return None
+    direction, radius = x / norm, _REACH * norm
+    near, far = (problem.values(x + t * direction).sum() for t in (0.0, radius))
+    nearer = problem.values(0.5 * x).sum()
+    falls = (nearer - near) / (0.5 * norm)
+    # a convex function that still falls as fast as before, a thousand times as far, is linear there
+    if not (falls > 0 and (near - far) / radius >= 0.999 * falls):
+        return None
+    for group in (*problem.constraints, *problem.regularizers):
+        at = np.broadcast_to(x + radius * direction, (len(group.agents), problem.dim))
+        if isinstance(group.term, regularizers.Regularizer):
+            outside = group.term.distance(at)
+        else:
+            g = group.term.value(at)
+            over = np.abs(g) if group.term.equality else np.maximum(g, 0.0)
+            norms = group.term.row_norms(at)
+            outside = np.divide(over, norms, out=np.where(over > 0, np.inf, 0.0), where=norms > 0)
+        if not float(np.max(outside, initial=0.0)) <= 1e-6 * radius:
+            return None
+    return direction, radius
+
+
+def _box(problem: Problem, x: Floats, radius: float) -> tuple[Floats, Floats]:
+    """The part of the large box around x that lies in all agents' boxes."""
+    low, high = x - radius, x + radius
+    for group in problem.regularizers:
+        term: Any = group.term
+        if isinstance(term, regularizers.Box):
+            low = np.maximum(low, np.atleast_2d(term.lower).max(axis=0))
+            high = np.minimum(high, np.atleast_2d(term.upper).min(axis=0))
+        elif isinstance(term, regularizers.NonNegative):
+            low = np.maximum(low, 0.0)
+    return low, high
