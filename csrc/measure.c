@@ -1,13 +1,20 @@
 #include "terms.h"
 
-static inline double norm(int64_t n, const double *x)
-{
-    return sqrt(fa_dot(n, x, x));
-}
-
 static inline double larger(double a, double b)
 {
     return a > b || a != a ? a : b;
+}
+
+/* |x|, also where the squares of its entries would overflow or underflow. */
+static double norm(int64_t n, const double *x)
+{
+    const double sum = fa_dot(n, x, x);
+    double most = 0.0, scaled = 0.0;
+    if (sum > 1e-280 && sum < 1e280) return sqrt(sum);
+    for (int64_t j = 0; j < n; ++j) most = larger(fabs(x[j]), most);
+    if (!(most > 0.0 && most < INFINITY)) return most;
+    for (int64_t j = 0; j < n; ++j) scaled += (x[j] / most) * (x[j] / most);
+    return most * sqrt(scaled);
 }
 
 /* Value of rho_i at x; *outside is the distance of x to its domain. */

@@ -17,7 +17,7 @@ class Term:
     """A function that one agent holds, or that many agents hold with data of their own.
 
     Every parameter is either shared by all agents or has one more axis in front, the agents'. Methods take points of
-    shape ``(..., dim)``: one point, or one point per agent.
+    shape ``(..., dim)``: one point, or one point per agent. Arrays of float64 are not copied: do not change them later.
 
     Attributes
     ----------
@@ -106,8 +106,8 @@ class Term:
             P = 0.5 * (P + np.swapaxes(P, -1, -2))
             P.flags.writeable = False
             setattr(self, name, P)
-        eigenvalues = np.linalg.eigvalsh(P)
-        low, high = eigenvalues[..., 0], eigenvalues[..., -1]
+        spectrum = eigenvalues(P)
+        low, high = spectrum[..., 0], spectrum[..., -1]
         wrong = np.atleast_1d(low < -1e-10 * np.maximum(np.abs(low), np.abs(high)))
         if wrong.any():
             i = int(np.argmax(wrong))
@@ -115,6 +115,14 @@ class Term:
             self._fail(f"{name}{agent} is not positive semidefinite (smallest eigenvalue {np.atleast_1d(low)[i]:.3g}), "
                        "so the term is not convex")
         return np.maximum(low, 0.0), np.maximum(high, 0.0)
+
+    def _check_constants(self, *names: str) -> None:
+        """What was computed from the parameters must not have overflowed."""
+        for name in names:
+            wrong = ~np.isfinite(np.atleast_1d(getattr(self, name)))
+            if wrong.any():
+                agent = f" of agent {int(np.argmax(wrong))}" if wrong.size > 1 else ""
+                self._fail(f"the numbers{agent} are so large that their squares overflow; choose other units")
 
     def agent(self, i: int) -> Self:
         """The term of one agent, with its own data only.
@@ -174,13 +182,20 @@ def transpose_multiply(A: Floats, y: Floats) -> Floats:
     return np.matmul(np.swapaxes(A, -1, -2), y[..., None])[..., 0]
 
 
-def spectral_norm_squared(A: Floats) -> Floats:
-    """Largest eigenvalue of ``A'A`` per agent; A (..., m, n)."""
+def eigenvalues(P: Floats) -> Floats:
+    """Eigenvalues of symmetric matrices, ascending along the last axis; nan where a matrix is not finite."""
+    finite = np.isfinite(P).all(axis=(-2, -1), keepdims=True)
+    return np.where(finite[..., 0], np.linalg.eigvalsh(np.where(finite, P, 0.0)), np.nan)
+
+
+def gram_eigenvalues(A: Floats) -> Floats:
+    """The ``min(m, n)`` largest eigenvalues of ``A'A`` per agent, ascending; A (..., m, n)."""
     m, n = A.shape[-2:]
-    if m == 1:
-        return np.einsum("...ij,...ij->...", A, A)
-    gram = np.matmul(A, np.swapaxes(A, -1, -2)) if m <= n else np.matmul(np.swapaxes(A, -1, -2), A)
-    return np.maximum(np.linalg.eigvalsh(gram)[..., -1], 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if m == 1:
+            return np.einsum("...ij,...ij->...i", A, A)
+        gram = np.matmul(A, np.swapaxes(A, -1, -2)) if m <= n else np.matmul(np.swapaxes(A, -1, -2), A)
+    return np.maximum(eigenvalues(gram), 0.0)
 
 
 def dot(x: Floats, y: Floats) -> Floats:

@@ -55,7 +55,8 @@ class Poisson:
                                      "or the agent never takes part")
 
     def block(self, n_agents: int, rng: np.random.Generator, start: int, last: Indices) -> Indices:
-        cumulative = np.cumsum(np.asarray(self.rates, dtype=float))
+        rates = np.asarray(self.rates, dtype=float)
+        cumulative = np.cumsum(rates / rates.max())
         drawn = np.searchsorted(cumulative, rng.random(_BLOCK) * cumulative[-1], side="right")
         return np.minimum(drawn, n_agents - 1).astype(np.int32)
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd._terms import Floats, Term, dot, multiply, spectral_norm_squared
+from fastadapd._terms import Floats, Term, dot, gram_eigenvalues, multiply
 
 
 class Constraint(Term):
@@ -85,7 +85,9 @@ class Ellipsoid(Constraint):
         if (self.level < 0).any():
             agent = f" of agent {int(np.argmax(self.level < 0))}" if self.level.ndim else ""
             self._fail(f"level{agent} is negative, so the ellipsoid is empty")
-        self.curvature = 2.0 * self._symmetric("P")[1]
+        with np.errstate(over="ignore"):
+            self.curvature = 2.0 * self._symmetric("P")[1]
+        self._check_constants("curvature")
 
     def value(self, x: Floats) -> Floats:
         offset = x - self.center
@@ -132,6 +134,7 @@ class QuadraticInequality(Constraint):
         self._set(P=P, q=q, r=r)
         self._set_dim(P=("columns", self.P.shape[-1]), q=("entries", self.q.shape[-1]))
         self.curvature = self._symmetric("P")[1]
+        self._check_constants("curvature")
 
     def value(self, x: Floats) -> Floats:
         return (0.5 * dot(multiply(self.P, x), x) + dot(self.q, x) - self.r)[..., None]
@@ -171,10 +174,11 @@ class _Affine(Constraint):
         matrix = getattr(self, self._matrix)
         self._set_dim(**{self._matrix: ("columns", matrix.shape[-1])})
         self.rows = matrix.shape[-2]
-        self.norm_squared = spectral_norm_squared(matrix)
-        lengths = np.linalg.norm(matrix, axis=-1)
-        self.row_weight = np.divide(1.0, lengths**2, out=np.zeros_like(lengths), where=lengths > 0)
-        self.scaled_norm_squared = spectral_norm_squared(np.sqrt(self.row_weight)[..., None] * matrix)
+        self.norm_squared = gram_eigenvalues(matrix)[..., -1]
+        self._check_constants("norm_squared")
+        squares = np.einsum("...ij,...ij->...i", matrix, matrix)
+        self.row_weight = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 1e-300)
+        self.scaled_norm_squared = gram_eigenvalues(np.sqrt(self.row_weight)[..., None] * matrix)[..., -1]
         self.curvature = np.zeros_like(self.norm_squared)
 
     def value(self, x: Floats) -> Floats:

@@ -9,11 +9,11 @@ The residual is the largest of four relative numbers, each free of the units of 
 * complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N G max(X, |x|)``.
 
 G is the largest ``|grad f_i|`` of any agent, and at least G_0, the largest ``|grad f_i(0)|`` (plus the weights of an l1
-term; 1 if all are 0). Without any cost
-every feasible point is optimal, and only the first two count. X is 1, or a length of the problem if that is shorter:
-the median distance from the origin to the agents' unconstrained optima (``|grad f_i(0)| / L_i``) and to the boundaries
-of their constraints (``|g_r(0)| / |grad g_r(0)|``). All of it is measured in the variables in which the method works,
-which differ from the user's when the coordinates have very different units (`fastadapd.scaling`).
+term) or ``L_i X / 1000`` of any agent. Without any cost every feasible point is optimal, and only the first two count.
+X is 1, or a length of the problem if that is shorter: the median distance from the origin to the agents' unconstrained
+optima (``|grad f_i(0)| / L_i``) and to the boundaries of their constraints (``|g_r(0)| / |grad g_r(0)|``). All of it is
+measured in the variables in which the method works, which differ from the user's when the coordinates have very
+different units (`fastadapd.scaling`).
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Evaluator:
             if isinstance(group.term, regularizers.L1):
                 weight = np.broadcast_to(group.term.weight, (*group.term.weight.shape[:-1], problem.dim))
                 sizes[group.agents] += np.linalg.norm(weight, axis=-1)
-        self._gradient_size = float(sizes.max())
         self._length = self._natural_length(at_origin[:, _COLUMN["gradient"]])
+        self._gradient_size = max(float(sizes.max()), 1e-3 * float(self._lipschitz.max()) * self._length)
 
     def _natural_length(self, gradients: Floats) -> float:
         smooth = self._lipschitz > 0

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd._terms import Floats, Term, dot, multiply, spectral_norm_squared, transpose_multiply
+from fastadapd._terms import Floats, Term, dot, gram_eigenvalues, multiply, transpose_multiply
 
 
 class Objective(Term):
@@ -100,6 +100,7 @@ class Quadratic(Objective):
         self._set(P=P, q=q)
         self._set_dim(P=("columns", self.P.shape[-1]), q=("entries", self.q.shape[-1]))
         self.strong_convexity, self.lipschitz = self._symmetric("P")
+        self._check_constants("lipschitz")
 
     def value(self, x: Floats) -> Floats:
         return 0.5 * dot(multiply(self.P, x), x) + dot(self.q, x)
@@ -142,13 +143,11 @@ class LeastSquares(Objective):
         self._set(A=A, b=b)
         self._check_rows("A", "b")
         self._set_dim(A=("columns", self.A.shape[-1]))
-        self.lipschitz = spectral_norm_squared(self.A)
+        spectrum = gram_eigenvalues(self.A)
+        self.lipschitz = spectrum[..., -1]
         m, n = self.A.shape[-2:]
-        if m < n:
-            self.strong_convexity = np.zeros(self.A.shape[:-2])
-        else:
-            gram = np.matmul(np.swapaxes(self.A, -1, -2), self.A)
-            self.strong_convexity = np.maximum(np.linalg.eigvalsh(gram)[..., 0], 0.0)
+        self.strong_convexity = spectrum[..., 0] if m >= n else np.zeros(self.A.shape[:-2])
+        self._check_constants("lipschitz")
 
     def value(self, x: Floats) -> Floats:
         residual = multiply(self.A, x) - self.b

@@ -311,6 +311,6 @@ def _as_tuple(value: Any, kind: type[_T], name: str) -> tuple[_T, ...]:
 
 
 def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    if isinstance(value, bool) or not np.isfinite(value) or int(value) != value or value < 1:
         raise InvalidProblemError(f"{name} must be a positive integer, not {value!r}")
     return int(value)

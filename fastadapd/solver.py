@@ -81,7 +81,7 @@ class Solver:
     record : int, sequence of int or None
         History at every multiple of this many activations, or at these activation counts; None: at the checks.
     callback : callable, optional
-        Called with a `Result` after every check; raising StopIteration or returning True stops.
+        Called with a `Result` after every check; raising StopIteration or returning something true stops.
     progress : bool
         Show a progress bar.
 
@@ -162,10 +162,8 @@ class Solver:
         lambda_ = None
         if consensus_multipliers is not None:
             lambda_ = _finite("consensus_multipliers", consensus_multipliers)
-            rows = self.network.consensus_matrix.shape[0]
-            if lambda_.shape not in ((rows, n), (N, n)):
-                raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; it must be ({rows}, {n}), "
-                                         "one row per row of the consensus matrix")
+            if lambda_.ndim != 2 or lambda_.shape[1] != n:
+                raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; it needs rows of length {n}")
             lambda_ = lambda_ * self._units
         return Start(x, theta, lambda_)
 
@@ -195,7 +193,7 @@ class Solver:
         counts = np.asarray(record)
         if counts.ndim != 1 or counts.dtype.kind not in "iu" or (counts < 0).any():
             raise InvalidOptionError("record must be a positive integer or a sequence of activation counts")
-        return None, np.unique(counts)
+        return None, np.unique([self._whole(count) for count in counts.tolist()])
 
     # -- advancing ----------------------------------------------------------------------------------------------------
 
@@ -321,19 +319,21 @@ class Solver:
         self._next_check = now + self._whole(max(10 * self.problem.n_agents, 0.05 * now))
 
     def _next_record(self) -> int | None:
+        """The next count to record at, this one included if it is not recorded yet."""
         now = self._run.activations
-        recorded = self._rows[-1][0] if self._rows else -1
+        soonest = now if not self._rows or self._rows[-1][0] < now else now + 1
         if self._record_every is not None:
-            due = recorded < now and now % self._record_every == 0
-            return now if due else self._whole((now // self._record_every + 1) * self._record_every)
+            # the first multiple that, rounded up to whole iterations, is not before `soonest`
+            past = (self._whole(soonest) - self._run.unit) // self._record_every
+            return self._whole((past + 1) * self._record_every) if soonest else 0
         if self._record_at is not None:
-            k = int(np.searchsorted(self._record_at, now if recorded < now else now + 1))
-            return self._whole(int(self._record_at[k])) if k < len(self._record_at) else None
+            k = int(np.searchsorted(self._record_at, soonest))
+            return int(self._record_at[k]) if k < len(self._record_at) else None
         return None
 
     def _asked_to_stop(self) -> bool:
         try:
-            return self._callback(self.result()) is True  # type: ignore[misc]
+            return bool(self._callback(self.result()))  # type: ignore[misc]
         except StopIteration:
             return True
 

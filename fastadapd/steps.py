@@ -95,6 +95,12 @@ def slater_bound(problem: Problem, x: ArrayLike) -> float:
             raise InvalidOptionError(f"x is no Slater point: row {row} of {type(group.term).__name__} of agent {agent} "
                                      f"is {g[k, row]:.3g}, not negative")
         slack = min(slack, float(-g.max()))
+    for group in problem.regularizers:
+        outside = group.term.distance(np.broadcast_to(x, (len(group.agents), problem.dim)))
+        if outside.any():
+            agent = group.agents[int(np.argmax(outside))]
+            raise InvalidOptionError(f"x is no Slater point: it is {outside.max():.3g} outside the "
+                                     f"{type(group.term).__name__} of agent {agent}")
     lowest = np.zeros(problem.n_agents)
     for group in problem.objectives:
         lowest[group.agents] += group.term.lower_bound()
@@ -110,7 +116,8 @@ def constraint_constants(problem: Problem, multiplier_bound: ArrayLike | None, j
     N = problem.n_agents
     curvature, norm_squared = np.zeros(N), np.zeros(N)
     for group in problem.constraints:
-        curvature[group.agents] = np.maximum(curvature[group.agents], group.term.curvature)
+        # <theta_i, L_gi> <= |theta_i| |L_gi| with one entry of L_gi per row
+        curvature[group.agents] += group.term.rows * np.asarray(group.term.curvature) ** 2
         if jacobian_bound is None:
             for domain in problem.regularizers:
                 both, here, _ = np.intersect1d(group.agents, domain.agents, return_indices=True)
@@ -129,7 +136,7 @@ def constraint_constants(problem: Problem, multiplier_bound: ArrayLike | None, j
     if multiplier_bound is None:
         raise InvalidOptionError(f"{who} needs multiplier_bound= because of curved constraints: a bound on every "
                                  "agent's multipliers, for example from fastadapd.slater_bound(problem, x)")
-    return per_agent("multiplier_bound", multiplier_bound, N) * curvature, np.sqrt(norm_squared)
+    return per_agent("multiplier_bound", multiplier_bound, N) * np.sqrt(curvature), np.sqrt(norm_squared)
 
 
 def theory_steps(problem: Problem, network: Network, *, multiplier_bound: ArrayLike | None = None,

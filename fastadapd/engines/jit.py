@@ -70,7 +70,17 @@ def _dot(a: Floats, b: Floats) -> float:
 
 @_inlined
 def _norm(x: Floats) -> float:
-    return np.sqrt(_dot(x, x))
+    """|x|, also where the squares of its entries would overflow or underflow."""
+    total, most, scaled = _dot(x, x), 0.0, 0.0
+    if 1e-280 < total < 1e280:
+        return np.sqrt(total)
+    for a in x:
+        most = abs(a) if not abs(a) <= most else most
+    if not 0.0 < most < np.inf:
+        return most
+    for a in x:
+        scaled += (a / most) * (a / most)
+    return most * np.sqrt(scaled)
 
 
 @_inlined

@@ -160,20 +160,20 @@ class ReferenceEngine:
             equality = self._equality(i)
             over = np.where(equality, np.abs(g), np.maximum(g, 0))
             outside = agent.regularizer.distance(xi)
-            lengths = np.linalg.norm(J, axis=1)
+            lengths = np.array([norm(row) for row in J])
             with np.errstate(divide="ignore", invalid="ignore"):
                 distances = np.where(over != 0, over / lengths, 0.0)
             gradient, reaction, t = self._gradient(i, xi), J.T @ theta[rows], prox_step[i]
             moved = self._prox(i, xi - t * (gradient + reaction + force[i]), t)
             out[i] = (
                 sum(float(f.value(xi)) for f in agent.objective) + float(agent.regularizer.value(xi)),
-                float(np.maximum(np.linalg.norm(over), outside)),
+                float(np.maximum(norm(over), outside)),
                 float(np.maximum(distances.max(initial=0.0), outside)),
                 np.abs(theta[rows] * g).sum(),
-                np.linalg.norm((xi - moved) / t),
-                np.linalg.norm(gradient),
-                np.linalg.norm(reaction),
-                np.linalg.norm(force[i]),
+                norm((xi - moved) / t),
+                norm(gradient),
+                norm(reaction),
+                norm(force[i]),
             )
         return values, out
 
@@ -217,3 +217,9 @@ class ReferenceEngine:
 
     def _prox(self, i: int, z: Floats, tau: float) -> Floats:
         return self.agents[i].regularizer.prox(z, tau)
+
+
+def norm(x: Floats) -> float:
+    """|x|, also where the squares of its entries would overflow or underflow."""
+    most = np.abs(x).max(initial=0.0)
+    return float(most * np.linalg.norm(x / most)) if 0 < most < np.inf else float(most)

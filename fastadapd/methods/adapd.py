@@ -152,6 +152,9 @@ class _ADAPDRun(Run):
         if start.theta is not None:
             self.state.theta[:] = start.theta
         if start.lambda_ is not None:
+            if start.lambda_.shape != (R, n):
+                raise InvalidOptionError(f"consensus_multipliers has shape {start.lambda_.shape}; it must be "
+                                         f"({R}, {n}), one row per row of the consensus matrix")
             self.state.lambda_[:] = start.lambda_
 
     def advance(self, activations: int, stream: Stream) -> tuple[int, int]:
