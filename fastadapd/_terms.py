@@ -119,7 +119,8 @@ class Term:
     def _check_constants(self, *names: str) -> None:
         """What was computed from the parameters must not have overflowed."""
         for name in names:
-            wrong = ~np.isfinite(np.atleast_1d(getattr(self, name)))
+            constants: Floats = np.atleast_1d(getattr(self, name))
+            wrong = np.logical_not(np.isfinite(constants))
             if wrong.any():
                 agent = f" of agent {int(np.argmax(wrong))}" if wrong.size > 1 else ""
                 self._fail(f"the numbers{agent} are so large that their squares overflow; choose other units")

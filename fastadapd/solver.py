@@ -163,7 +163,7 @@ class Solver:
         if consensus_multipliers is not None:
             lambda_ = _finite("consensus_multipliers", consensus_multipliers)
             if lambda_.ndim != 2 or lambda_.shape[1] != n:
-                raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; it needs rows of length {n}")
+                raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; its rows must be {n} long")
             lambda_ = lambda_ * self._units
         return Start(x, theta, lambda_)
 
