@@ -185,8 +185,8 @@ def transpose_multiply(A: Floats, y: Floats) -> Floats:
 
 def eigenvalues(P: Floats) -> Floats:
     """Eigenvalues of symmetric matrices, ascending along the last axis; nan where a matrix is not finite."""
-    finite = np.isfinite(P).all(axis=(-2, -1), keepdims=True)
-    return np.where(finite[..., 0], np.linalg.eigvalsh(np.where(finite, P, 0.0)), np.nan)
+    finite = np.asarray(np.isfinite(P).all(axis=(-2, -1)))[..., None]
+    return np.where(finite, np.linalg.eigvalsh(np.where(finite[..., None], P, 0.0)), np.nan)
 
 
 def gram_eigenvalues(A: Floats) -> Floats:

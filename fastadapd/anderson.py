@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastadapd._terms import Floats
@@ -44,6 +46,21 @@ class Anderson:
         self._last: tuple[Floats, Floats] | None = None
         self._norm = np.inf
         self.residual = np.zeros(0)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything that `restore` needs."""
+        return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
+                "gram": self._gram.copy(), "count": self._count, "last": self._last, "norm": self._norm,
+                "residual": self.residual}
+
+    @classmethod
+    def restore(cls, saved: dict[str, Any]) -> Anderson:
+        """The acceleration as it was."""
+        self = cls(0, saved["scale"], 0)
+        self._residuals, self._images = saved["residuals"].copy(), saved["images"].copy()
+        self._gram, self._count = saved["gram"].copy(), saved["count"]
+        self._last, self._norm, self.residual = saved["last"], saved["norm"], saved["residual"]
+        return self
 
     def mix(self, before: Floats, after: Floats) -> Floats:
         """The next point from ``u`` and ``T(u)``.

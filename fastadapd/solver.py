@@ -24,6 +24,7 @@ from fastadapd.network import Network
 from fastadapd.problem import Problem
 from fastadapd.result import Result, Status
 from fastadapd.scaling import coordinate_units
+from fastadapd.steps import smallest_multiplier
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
@@ -109,32 +110,31 @@ class Solver:
         callback: Callable[[Result], Any] | None = None,
         progress: bool = False,
     ):
-        if not isinstance(problem, Problem):
-            raise InvalidOptionError(f"problem must be a fastadapd.Problem, not {type(problem).__name__}")
-        if not isinstance(network, Network):
-            raise InvalidOptionError(f"network must be a fastadapd.Network, not {type(network).__name__}; "
-                                     "fastadapd.Network(graph) makes one")
-        if network.n_agents != problem.n_agents:
-            raise InvalidOptionError(f"network has {network.n_agents} agents but problem has {problem.n_agents}")
         if not 0 <= tol < np.inf:
             raise InvalidOptionError(f"tol is {tol}; it must be 0 or positive, and finite")
         if point not in ("last", "ergodic"):
             raise InvalidOptionError(f"point: {point!r} is not known; use 'last' or 'ergodic'")
-        self.problem, self.network = problem, network
-        self._method = as_method(method)
+        _check_fit(problem, network)
+        self._method, self._load = as_method(method), engines.load(engine)
+        self._law = self._method.clock() if clock is None else clocks.as_clock(clock)
+        self._stream = clocks.Stream(self._law, problem.n_agents, np.random.default_rng(rng))
+        self._tol, self._point, self._callback, self._progress = tol, point, callback, progress
+        self._begin(problem, network, optimal_value, x0, multipliers, consensus_multipliers)
+        self._record_every, self._record_at = self._recording(record)
+
+    def _begin(self, problem: Problem, network: Network, optimal_value: float | None, x0: ArrayLike | None,
+               multipliers: Sequence[ArrayLike] | None, consensus_multipliers: ArrayLike | None) -> None:
+        """Bind engine and method to a problem and a network, and set all counts to 0."""
         units = coordinate_units(problem) if self._method.may_rescale else None
+        self.problem, self.network = problem, network
         self._units = np.ones(problem.dim) if units is None else units
         # the problem that the method sees, in z where x = units * z
         self._inner = problem if units is None else problem.rescaled(units)
         start = self._start(x0, multipliers, consensus_multipliers)
-        law = self._method.clock() if clock is None else clocks.as_clock(clock)
-        self._stream = clocks.Stream(law, problem.n_agents, np.random.default_rng(rng))
-        self._engine = engines.load(engine)(self._inner, network)
-        self._run = self._method.start(self._inner, network, self._engine, law, start)
+        self._engine = self._load(self._inner, network)
+        self._run = self._method.start(self._inner, network, self._engine, self._law, start)
         self._evaluate = Evaluator(
             self._inner, self._engine, np.nan if optimal_value is None else float(optimal_value), units)
-        self._tol, self._point, self._callback, self._progress = tol, point, callback, progress
-        self._record_every, self._record_at = self._recording(record)
         self._rows: list[tuple[float, ...]] = []
         self._means: list[tuple[int, Floats]] = []
         self._next_check = 0
@@ -143,6 +143,40 @@ class Solver:
         self._best, self._next_proof = (np.inf, 0), 0
         self._certificate: Certificate | None = None
         self._last: tuple[int, Measures] | None = None
+
+    def update(self, problem: Problem | None = None, network: Network | None = None, *,
+               optimal_value: float | None = None) -> None:
+        """Go on from the present point with other data: a moved target, a new constraint level, a lost or a new link.
+
+        The agents' copies, their multipliers and the weight stay. Where an agent has another number of constraint rows
+        than before, its multipliers start at 0. On another network the consensus multipliers become the smallest ones
+        with the same force on every agent. All counts and the history begin anew.
+
+        Parameters
+        ----------
+        problem : Problem, optional
+            As many agents and coordinates as before.
+        network : Network, optional
+            As many agents as before.
+        optimal_value : float, optional
+            F* of the new problem, if it is known.
+        """
+        problem = self.problem if problem is None else problem
+        other = self.network if network is None else network
+        _check_fit(problem, other)
+        if (problem.n_agents, problem.dim) != (self.problem.n_agents, self.problem.dim):
+            raise InvalidOptionError(f"problem has {problem.n_agents} agents and {problem.dim} coordinates; this solver "
+                                     f"goes on with {self.problem.n_agents} and {self.problem.dim}")
+        run, units = self._run, self._units
+        rows = np.diff(problem.row_ptr)
+        multipliers = [theta if len(theta) == m else np.zeros(m)
+                       for theta, m in zip(self._per_agent(run.theta), rows, strict=True)]
+        if other is self.network:
+            lambda_ = run.consensus_multipliers
+        else:
+            lambda_ = smallest_multiplier(other.consensus_matrix, run.force(), 1e-10, 10 * problem.n_agents + 100)
+        self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
+        self._run.inherit(run)
 
     def _start(self, x0: ArrayLike | None, multipliers: Sequence[ArrayLike] | None,
                consensus_multipliers: ArrayLike | None) -> Start:
@@ -163,7 +197,7 @@ class Solver:
         if consensus_multipliers is not None:
             lambda_ = _finite("consensus_multipliers", consensus_multipliers)
             if lambda_.ndim != 2 or lambda_.shape[1] != n:
-                raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; its rows must be {n} long")
+                raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; rows must be {n} long")
             lambda_ = lambda_ * self._units
         return Start(x, theta, lambda_)
 
@@ -460,6 +494,16 @@ class _NoBar:
 
     def set_postfix(self, **shown: Any) -> None:
         pass
+
+
+def _check_fit(problem: Problem, network: Network) -> None:
+    if not isinstance(problem, Problem):
+        raise InvalidOptionError(f"problem must be a fastadapd.Problem, not {type(problem).__name__}")
+    if not isinstance(network, Network):
+        raise InvalidOptionError(f"network must be a fastadapd.Network, not {type(network).__name__}; "
+                                 "fastadapd.Network(graph) makes one")
+    if network.n_agents != problem.n_agents:
+        raise InvalidOptionError(f"network has {network.n_agents} agents but problem has {problem.n_agents}")
 
 
 @contextmanager

@@ -215,7 +215,6 @@ class AdaptiveRule:
         pull: Floats = np.asarray(B.sum(axis=0)).ravel()
         self._row_sums: Floats = np.asarray(B.sum(axis=1)).ravel()
         self._pull = np.where(pull > 0, pull, 1.0)
-        self._gram: Any = (self._B.T @ self._B).tocsr()
         self._momentum, self._relaxation = momentum, relaxation
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         for group, rows in problem.constraint_rows():
@@ -258,7 +257,7 @@ class AdaptiveRule:
         force : ndarray, shape (N, n)
             ``B' lambda``.
         """
-        dual = np.sqrt(len(force)) * self._smallest_multiplier(force)
+        dual = np.sqrt(len(force)) * float(np.linalg.norm(smallest_multiplier(self._B, force, 1e-2)))
         if not (0 < distance < np.inf and 0 < dual < np.inf):
             return weight
         return float(np.sqrt(weight * dual / distance))
@@ -275,26 +274,6 @@ class AdaptiveRule:
         primal, dual = float(np.linalg.norm(residual[:size])), float(np.linalg.norm(residual[size:]))
         return float(np.clip(np.sqrt(dual / primal), 0.25, 4.0)) if primal > 0 and dual > 0 else 1.0
 
-    def _smallest_multiplier(self, force: Floats) -> float:
-        """``min |lambda|`` subject to ``B' lambda = force``, from <force, (B'B)^+ force> by conjugate gradients."""
-        scale = 1.0 / self._gram.diagonal()[:, None] if force.shape[0] > 1 else np.ones((1, 1))
-        solution, residual = np.zeros_like(force), force.copy()
-        direction = scale * residual
-        product = float((residual * direction).sum())
-        target = 1e-4 * product
-        for _ in range(100):
-            image = self._gram @ direction
-            curvature = float((direction * image).sum())
-            if not (curvature > 0 and product > target):
-                break
-            step = product / curvature
-            solution += step * direction
-            residual -= step * image
-            scaled = scale * residual
-            product, before = float((residual * scaled).sum()), product
-            direction = scaled + product / before * direction
-        return float(np.sqrt(max((force * solution).sum(), 0.0)))
-
     def metric(self, weight: float, x: Floats) -> Floats:
         """Weights of x, lambda and theta that make them comparable: one over the square roots of their steps."""
         n, problem = x.shape[1], self._problem
@@ -310,3 +289,37 @@ class AdaptiveRule:
             if group.term.is_set:
                 x[group.agents] = group.term.prox(x[group.agents])
         np.maximum(theta, 0.0, out=theta, where=self._inequality)
+
+
+def smallest_multiplier(B: Any, force: Floats, rtol: float, iterations: int = 100) -> Floats:
+    """The smallest lambda (R, n) with ``B' lambda = force``: ``B (B'B)^+ force``, by conjugate gradients.
+
+    Parameters
+    ----------
+    B : sparse array, shape (R, N)
+    force : ndarray, shape (N, n)
+        Its columns sum to 0.
+    rtol : float
+        Relative to the size of the force.
+    iterations : int
+        At most.
+    """
+    gram = (B.T @ B).tocsr()
+    diagonal = gram.diagonal()
+    scale = 1.0 / np.where(diagonal > 0, diagonal, 1.0)[:, None]
+    solution, residual = np.zeros_like(force), force.copy()
+    direction = scale * residual
+    product = float((residual * direction).sum())
+    target = rtol**2 * product
+    for _ in range(iterations):
+        image = np.asarray(gram @ direction)
+        curvature = float((direction * image).sum())
+        if not (curvature > 0 and product > target):
+            break
+        step = product / curvature
+        solution += step * direction
+        residual -= step * image
+        scaled = scale * residual
+        product, before = float((residual * scaled).sum()), product
+        direction = scaled + product / before * direction
+    return np.ascontiguousarray(B @ solution)

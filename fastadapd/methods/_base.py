@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
-
-import numpy as np
+from typing import Any, ClassVar, NamedTuple
 
 from fastadapd._terms import Floats
 from fastadapd.clocks import Clock, Stream, Uniform
@@ -85,11 +83,14 @@ class Run(ABC):
     def pass_milestone(self) -> None:  # noqa: B027
         """Adjust the method; called exactly at `milestone`."""
 
-    def extra(self) -> dict[str, np.ndarray]:
+    def inherit(self, other: Run) -> None:  # noqa: B027
+        """Take over what a run on similar data has learned about step sizes."""
+
+    def extra(self) -> dict[str, Any]:
         """State outside the arrays of `state`, for checkpoints."""
         return {}
 
-    def restore_extra(self, saved: dict[str, np.ndarray]) -> None:  # noqa: B027
+    def restore_extra(self, saved: dict[str, Any]) -> None:  # noqa: B027
         """Take back what `extra` gave."""
 
 

@@ -202,7 +202,10 @@ class _AdaptiveRun(_ADAPDRun):
         self._weight = rule.first_weight(start.x) if weight is None else weight
         super().__init__(problem, network, engine, rule.steps(self._weight), start)
         self._epoch = self._rebalance = _PERIOD
-        self._x_start, self._farthest = start.x.copy(), 0.0
+        # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
+        cold = start.lambda_ is None and start.theta is None
+        self._x_start = start.x.copy() if cold else np.zeros_like(start.x)
+        self._farthest = 0.0
         size = self._point.size
         self._memory = memory if 2 * 8 * memory * size <= _MEMORY_BYTES else _MEMORY_BYTES // (16 * size)
         self._anderson: Anderson | None = None
@@ -265,17 +268,25 @@ class _AdaptiveRun(_ADAPDRun):
         self._point[:] = point
         self._rule.into_domain(state.x, state.theta)
 
-    def extra(self) -> dict[str, np.ndarray]:
-        # the memory of the acceleration is not saved: it builds up again
-        return {"weight": np.array(self._weight), "epoch": np.array([self._epoch, self._rebalance]),
-                "x_start": self._x_start.copy(), "farthest": np.array(self._farthest), "sums": self._sums.copy(),
-                "progress": np.array([self._size_then, self._balanced])}
+    def inherit(self, other: Run) -> None:
+        if isinstance(other, _AdaptiveRun):
+            self._weight = other._weight
+            self.steps = self._rule.steps(self._weight)
+            self._balanced = True
 
-    def restore_extra(self, saved: dict[str, np.ndarray]) -> None:
-        self._weight = float(saved["weight"])
+    def extra(self) -> dict[str, Any]:
+        return {
+            "numbers": (self._weight, self._epoch, self._rebalance, self._farthest, self._size_then, self._balanced),
+            "x_start": self._x_start.copy(),
+            "sums": self._sums.copy(),
+            "before": None if self._before is None else self._before.copy(),
+            "anderson": None if self._anderson is None else self._anderson.checkpoint(),
+        }
+
+    def restore_extra(self, saved: dict[str, Any]) -> None:
+        (self._weight, self._epoch, self._rebalance, self._farthest, self._size_then, self._balanced) = saved["numbers"]
         self.steps = self._rule.steps(self._weight)
-        self._epoch, self._rebalance = (int(k) for k in saved["epoch"])
-        self._x_start, self._farthest = saved["x_start"].copy(), float(saved["farthest"])
+        self._x_start = saved["x_start"].copy()
         self._sums = saved["sums"].copy()
-        self._size_then, self._balanced = float(saved["progress"][0]), bool(saved["progress"][1])
-        self._anderson = self._before = None
+        self._before = None if saved["before"] is None else saved["before"].copy()
+        self._anderson = None if saved["anderson"] is None else Anderson.restore(saved["anderson"])

@@ -12,7 +12,7 @@ and send s_i to their neighbours once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -141,8 +141,8 @@ class _DPDARun(Run):
     def floats_sent(self) -> int:
         return int(self.state.counters[0]) * 2 * self._network.n_edges * self.state.x.shape[1]
 
-    def extra(self) -> dict[str, np.ndarray]:
+    def extra(self) -> dict[str, Any]:
         return {"scale": self._steps.scale.copy()}
 
-    def restore_extra(self, saved: dict[str, np.ndarray]) -> None:
+    def restore_extra(self, saved: dict[str, Any]) -> None:
         self._steps.scale[:] = saved["scale"]
