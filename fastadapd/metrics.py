@@ -79,7 +79,8 @@ class Evaluator:
         lengths = [gradients[smooth] / self._lipschitz[smooth]]
         origin = np.zeros((1, self._problem.dim))
         for group in self._problem.constraints:
-            values, norms = np.abs(group.term.value(origin)).ravel(), group.term.row_norms(origin).ravel()
+            both = np.broadcast_arrays(np.abs(group.term.value(origin)), group.term.row_norms(origin))
+            values, norms = both[0].ravel(), both[1].ravel()
             lengths.append(values[norms > 0] / norms[norms > 0])
         found = np.concatenate(lengths)
         found = found[found > 0]

@@ -165,8 +165,8 @@ class Solver:
         other = self.network if network is None else network
         _check_fit(problem, other)
         if (problem.n_agents, problem.dim) != (self.problem.n_agents, self.problem.dim):
-            raise InvalidOptionError(f"problem has {problem.n_agents} agents and {problem.dim} coordinates; this solver "
-                                     f"goes on with {self.problem.n_agents} and {self.problem.dim}")
+            raise InvalidOptionError(f"problem has {problem.n_agents} agents and {problem.dim} coordinates; this "
+                                     f"solver goes on with {self.problem.n_agents} and {self.problem.dim}")
         run, units = self._run, self._units
         rows = np.diff(problem.row_ptr)
         multipliers = [theta if len(theta) == m else np.zeros(m)

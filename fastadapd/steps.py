@@ -213,7 +213,8 @@ class AdaptiveRule:
         self._problem, self._B = problem, network.consensus_matrix
         B = abs(self._B)
         pull: Floats = np.asarray(B.sum(axis=0)).ravel()
-        self._row_sums: Floats = np.asarray(B.sum(axis=1)).ravel()
+        row_sums: Floats = np.asarray(B.sum(axis=1)).ravel()
+        self._row_sums = np.where(row_sums > 0, row_sums, 1.0)  # the empty row of a single agent
         self._pull = np.where(pull > 0, pull, 1.0)
         self._momentum, self._relaxation = momentum, relaxation
         self._inequality = np.ones(problem.n_rows, dtype=bool)
