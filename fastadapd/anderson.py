@@ -9,6 +9,7 @@ import numpy as np
 from fastadapd._terms import Floats
 
 _REGULARIZATION = 1e-8
+_REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
 _REVERT = 1.2  # an extrapolation that makes the residual grow by more is taken back
 
 
@@ -99,4 +100,7 @@ class Anderson:
             return after
         damped = gram + _REGULARIZATION * trace / used * np.eye(used)
         gamma = np.linalg.solve(damped, self._residuals[:used] @ residual)
-        return after - gamma @ self._images[:used]
+        move = gamma @ self._images[:used]
+        length = float(np.linalg.norm(move[:m] * self._scale))
+        limit = _REACH * float(np.linalg.norm(after[:m] * self._scale))
+        return after - (move if length <= limit else limit / length * move)
