@@ -302,7 +302,8 @@ class Solver:
         """INFEASIBLE, UNBOUNDED or STALLED, if that is sure."""
         if residual < 0.9 * self._best[0] or not self._tol:
             self._best = residual, now
-        stalled = now >= _STALL_EPOCHS * self.problem.n_agents and self._best[1] <= 0.25 * now
+        long_ago = now >= _STALL_EPOCHS * self.problem.n_agents and self._best[1] <= 0.25 * now
+        stalled = long_ago and self._moved(now) < 0.05
         if now < self._next_proof and not stalled:
             return None
         self._next_proof = now + max(now // 5, 10 * self.problem.n_agents)
@@ -334,9 +335,13 @@ class Solver:
 
         Linear convergence to tol leaves an error of 16 times that a fifth earlier.
         """
-        means, size = self._means, self._evaluate.size(self._means[-1][1])
-        earlier = [mean for activations, mean in means if activations <= 0.8 * now]
-        return not earlier or float(np.linalg.norm(means[-1][1] - earlier[-1])) <= _STEADY * self._tol * size
+        return self._moved(now) <= _STEADY * self._tol
+
+    def _moved(self, now: int) -> float:
+        """How far the decision has moved during the last fifth of the run, relative to its size."""
+        mean = self._means[-1][1]
+        earlier = [mean for activations, mean in self._means if activations <= 0.8 * now]
+        return float(np.linalg.norm(mean - earlier[-1])) / self._evaluate.size(mean) if earlier else 0.0
 
     def _remember(self, now: int) -> None:
         self._means.append((now, self._copies().mean(axis=0)))
