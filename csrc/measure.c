@@ -48,7 +48,10 @@ static void feasibility(const fa_problem *problem, int64_t i, const double *x, c
             const double *row, gr = fa_constraint_row(problem, b, k, r, x, g_quadratic, J, &row);
             const double over = equality ? fabs(gr) : (gr > 0.0 || gr != gr ? gr : 0.0);
             sum += over * over;
-            if (over != 0.0) distance = larger(over / norm(n, row), distance);
+            if (over != 0.0) {
+                const double length = norm(n, row); /* a row of zeros has no direction to go */
+                distance = larger(length > 0.0 ? over / length : over, distance);
+            }
             complementarity += fabs(theta[first + r] * gr);
             g[first + r] = gr;
             fa_axpy(n, theta[first + r], row, reaction);

@@ -20,6 +20,8 @@ def describe() -> str:
 
             note += f", SIMD: {native.simd()}"
         lines.append(f"engine {name + ':':<7} {note}")
+    first = next(name for name, reason in engines.availability().items() if not reason)
+    lines.append(f"engine auto:  {first}")
     for package in ("numpy", "scipy", "numba", "networkx", "cffi"):
         lines.append(f"{package:<13} {metadata.version(package)}")
     return "\n".join(lines)

@@ -10,7 +10,8 @@ from fastadapd._terms import Floats
 
 _REGULARIZATION = 1e-8
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
-_REVERT = 1.2  # an extrapolation that makes the residual grow by more is taken back
+_REVERT = 1.2  # an extrapolation that makes the residual grow by more is taken back ...
+_GROWTH = 10.0  # ... and so is one that leaves it this much above the smallest in memory
 
 
 class Anderson:
@@ -45,13 +46,13 @@ class Anderson:
         self._gram = np.zeros((memory, memory))
         self._count = 0
         self._last: tuple[Floats, Floats] | None = None
-        self._norm = np.inf
+        self._norm = self._smallest = np.inf
         self.residual = np.zeros(0)
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
-                "gram": self._gram.copy(), "count": self._count, "last": self._last, "norm": self._norm,
+                "gram": self._gram.copy(), "count": self._count, "last": self._last, "norms": (self._norm, self._smallest),
                 "residual": self.residual}
 
     @classmethod
@@ -60,7 +61,7 @@ class Anderson:
         self = cls(0, saved["scale"], 0)
         self._residuals, self._images = saved["residuals"].copy(), saved["images"].copy()
         self._gram, self._count = saved["gram"].copy(), saved["count"]
-        self._last, self._norm, self.residual = saved["last"], saved["norm"], saved["residual"]
+        self._last, (self._norm, self._smallest), self.residual = saved["last"], saved["norms"], saved["residual"]
         return self
 
     def mix(self, before: Floats, after: Floats) -> Floats:
@@ -81,10 +82,10 @@ class Anderson:
         residual = (after[:m] - before[:m]) * self._scale
         norm = float(np.linalg.norm(residual))
         self.residual = residual
-        if self._last is not None and not norm <= _REVERT * self._norm:
-            (_, back), self._last, self._count = self._last, None, 0
+        if self._last is not None and not norm <= min(_REVERT * self._norm, _GROWTH * self._smallest):
+            (_, back), self._last, self._count, self._smallest = self._last, None, 0, np.inf
             return back
-        self._norm = norm
+        self._norm, self._smallest = norm, min(norm, self._smallest)
         last, self._last = self._last, (residual, after)
         if last is None:
             return after
@@ -99,7 +100,7 @@ class Anderson:
         if not 0 < trace < np.inf:
             return after
         damped = gram + _REGULARIZATION * trace / used * np.eye(used)
-        gamma = np.linalg.solve(damped, self._residuals[:used] @ residual)
+        gamma = np.linalg.lstsq(damped, self._residuals[:used] @ residual, rcond=None)[0]
         move = gamma @ self._images[:used]
         length = float(np.linalg.norm(move[:m] * self._scale))
         limit = _REACH * float(np.linalg.norm(after[:m] * self._scale))

@@ -31,7 +31,8 @@ class Certificate:
     radius : float
         The proof holds for all points whose coordinates differ from the result's x by at most this much.
     multipliers : tuple of ndarray, or None
-        Infeasible: multipliers theta with ``sum_i theta_i' g_i(x) > 0`` at all these points.
+        Infeasible: multipliers theta with ``sum_i theta_i' g_i(x) > 0`` at all these points. Where the radius is
+        infinite the boxes of the two agents do not meet, and no multipliers are needed.
     direction : ndarray, shape (dim,), or None
         Unbounded: a direction in which all constraints hold and the total cost falls.
     """
@@ -62,6 +63,9 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
     (weights, radius) or None
         Weights (N,) are the agents' parts ``theta_i' g_i(x)``.
     """
+    apart = _boxes_apart(problem)
+    if apart is not None:
+        return apart, np.inf
     radius = _REACH * length
     low, high = _box(problem, x, radius)
     if (low > high).any():
@@ -134,3 +138,30 @@ def _box(problem: Problem, x: Floats, radius: float) -> tuple[Floats, Floats]:
         elif isinstance(term, regularizers.NonNegative):
             low = np.maximum(low, 0.0)
     return low, high
+
+
+def _boxes_apart(problem: Problem) -> Floats | None:
+    """Weights of two agents whose boxes do not meet, if there are any."""
+    N, n = problem.n_agents, problem.dim
+    low, high = np.full(n, -np.inf), np.full(n, np.inf)
+    owner = np.zeros((2, n), dtype=np.int64)
+    for group in problem.regularizers:
+        term: Any = group.term
+        if isinstance(term, regularizers.NonNegative):
+            lower, upper = np.zeros((1, 1)), np.full((1, 1), np.inf)
+        elif isinstance(term, regularizers.Box):
+            lower, upper = np.atleast_2d(term.lower), np.atleast_2d(term.upper)
+        else:
+            continue
+        for k, bounds in enumerate((np.broadcast_to(lower, (len(lower), n)), np.broadcast_to(upper, (len(upper), n)))):
+            at = (bounds.argmax if k == 0 else bounds.argmin)(axis=0)
+            best, present = bounds[at, np.arange(n)], (low, high)[k]
+            better = best > present if k == 0 else best < present
+            present[better] = best[better]
+            owner[k, better] = group.agents[at][better]
+    apart = np.flatnonzero(low > high)
+    if not apart.size:
+        return None
+    weights = np.zeros(N)
+    weights[owner[:, apart[0]]] = 1.0
+    return weights

@@ -86,7 +86,8 @@ class Repeated:
     epochs: int = 10
 
     def check(self, n_agents: int) -> None:
-        pass
+        if self.epochs != int(self.epochs) or self.epochs < 1:
+            raise InvalidOptionError(f"clock: epochs is {self.epochs}; it must be a positive integer")
 
     def block(self, n_agents: int, rng: np.random.Generator, start: int, last: Indices) -> Indices:
         if len(last):

@@ -174,12 +174,21 @@ class _Affine(Constraint):
         matrix = getattr(self, self._matrix)
         self._set_dim(**{self._matrix: ("columns", matrix.shape[-1])})
         self.rows = matrix.shape[-2]
+        self._check_zero_rows(matrix, getattr(self, self._side))
         self.norm_squared = gram_eigenvalues(matrix)[..., -1]
         self._check_constants("norm_squared")
         squares = np.einsum("...ij,...ij->...i", matrix, matrix)
         self.row_weight = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 1e-300)
         self.scaled_norm_squared = gram_eigenvalues(np.sqrt(self.row_weight)[..., None] * matrix)[..., -1]
         self.curvature = np.zeros_like(self.norm_squared)
+
+    def _check_zero_rows(self, matrix: Floats, side: Floats) -> None:
+        rounding = 1e-12 * np.abs(side).max()
+        wrong = ~matrix.any(axis=-1) & (np.abs(side) > rounding if self.equality else side < -rounding)
+        if wrong.any():
+            *agent, row = (int(k) for k in np.argwhere(wrong)[0])
+            where = f" of agent {agent[0]}" if agent else ""
+            self._fail(f"row {row} of {self._matrix}{where} is zero but its right-hand side allows no x")
 
     def value(self, x: Floats) -> Floats:
         return multiply(getattr(self, self._matrix), x) - getattr(self, self._side)

@@ -8,12 +8,14 @@ The residual is the largest of four relative numbers, each free of the units of 
   and ``t = 1 / max(L_i + <theta_i, L_gi>, G_0 / max(X, |x|))``, over the size G of the agents' cost gradients;
 * complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N G max(X, |x|)``.
 
-G is the largest ``|grad f_i|`` of any agent, and at least G_0, the largest ``|grad f_i(0)|`` (plus the weights of an l1
-term) or ``L_i X / 1000`` of any agent. Without any cost every feasible point is optimal, and only the first two count.
-X is 1, or a length of the problem if that is shorter: the median distance from the origin to the agents' unconstrained
-optima (``|grad f_i(0)| / L_i``) and to the boundaries of their constraints (``|g_r(0)| / |grad g_r(0)|``). All of it is
-measured in the variables in which the method works, which differ from the user's when the coordinates have very
-different units (`fastadapd.scaling`).
+G is typical of the agents' cost gradients, so that no large costs hide the others: of the sizes of all agents with a
+cost, each the largest of ``|grad f_i(x_i)|``, ``|grad f_i(0)|`` (plus the weights of an l1 term) and ``L_i X / 1000``, it
+is the median or, if that is less, the larger of the lower quartile and ``|sum_i grad f_i(0)| / N``; and 1e-9 of the
+largest at least. G_0 is the same without x. Without any cost every feasible point is optimal, and only the first two
+count. X is 1, or a length of the problem if that is shorter: the median distance from the origin to the agents'
+unconstrained optima (``|grad f_i(0)| / L_i``) and to the boundaries of their constraints
+(``|g_r(0)| / |grad g_r(0)|``). All of it is measured in the variables in which the method works, which differ from the
+user's when the coordinates have very different units (`fastadapd.scaling`).
 """
 
 from __future__ import annotations
@@ -72,7 +74,13 @@ class Evaluator:
                 weight = np.broadcast_to(group.term.weight, (*group.term.weight.shape[:-1], problem.dim))
                 sizes[group.agents] += np.linalg.norm(weight, axis=-1)
         self._length = self._natural_length(at_origin[:, _COLUMN["gradient"]])
-        self._gradient_size = max(float(sizes.max()), 1e-3 * float(self._lipschitz.max()) * self._length)
+        self._sizes = np.maximum(sizes, 1e-3 * self._lipschitz * self._length)
+        total = np.zeros(problem.dim)
+        for group in problem.objectives:
+            at = np.zeros((len(group.agents), problem.dim))
+            total += np.broadcast_to(group.term.gradient(at), at.shape).sum(axis=0)
+        self._total = float(np.linalg.norm(total)) / problem.n_agents
+        self._gradient_size = _typical(self._sizes, self._total)
 
     def _natural_length(self, gradients: Floats) -> float:
         smooth = self._lipschitz > 0
@@ -109,7 +117,7 @@ class Evaluator:
         fun = float(rows[:, _COLUMN["value"]].sum())
         consensus = apart / size
         primal = float(rows[:, _COLUMN["distance"]].max()) / size
-        gradient = max(self._gradient_size, float(rows[:, _COLUMN["gradient"]].max()))
+        gradient = _typical(np.maximum(self._sizes, rows[:, _COLUMN["gradient"]]), self._total)
         if gradient > 0:
             stationarity = float(rows[:, _COLUMN["stationarity"]].max()) / gradient
             complementarity = float(rows[:, _COLUMN["complementarity"]].sum()) / (N * gradient * size)
@@ -132,6 +140,15 @@ def _spread(x: Floats) -> tuple[float, float]:
     """The largest distance of a copy to the mean, and the norm of the mean."""
     mean = x.mean(axis=0)
     return float(np.sqrt(((x - mean) ** 2).sum(axis=1).max())), float(np.linalg.norm(mean))
+
+
+def _typical(sizes: Floats, mean: float) -> float:
+    """A size that neither single large costs nor costs that cancel each other make large; at least rounding's."""
+    positive = np.sort(sizes[sizes > 0])
+    if not positive.size:
+        return 0.0
+    low = max(float(positive[(positive.size - 1) // 4]), mean)
+    return max(min(float(np.median(positive)), low), 1e-9 * float(positive[-1]))
 
 
 def _relative(distance: float, length: float) -> float:

@@ -33,7 +33,7 @@ class Status(IntEnum):
     """The residual has not become smaller during the last three quarters of a long run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """The outcome of a run; also answers to ``result["x"]``.
 

@@ -171,6 +171,11 @@ class Solver:
         rows = np.diff(problem.row_ptr)
         multipliers = [theta if len(theta) == m else np.zeros(m)
                        for theta, m in zip(self._per_agent(run.theta), rows, strict=True)]
+        theta = np.concatenate(multipliers)
+        for group, at in problem.constraint_rows():
+            if not group.term.equality:  # it may have been an equation before
+                theta[at] = np.maximum(theta[at], 0.0)
+        multipliers = np.split(theta, problem.row_ptr[1:-1])
         if other is self.network:
             lambda_ = run.consensus_multipliers
         else:
@@ -556,7 +561,15 @@ def solve(
     tol: float = 1e-6,
     max_epochs: float = 20_000,
     time_limit: float | None = None,
-    **options: Any,
+    clock: str | clocks.Clock | Sequence[int] | np.ndarray | None = None,
+    x0: ArrayLike | None = None,
+    multipliers: Sequence[ArrayLike] | None = None,
+    consensus_multipliers: ArrayLike | None = None,
+    optimal_value: float | None = None,
+    point: str = "last",
+    record: int | Sequence[int] | np.ndarray | None = None,
+    callback: Callable[[Result], Any] | None = None,
+    progress: bool = False,
 ) -> Result:
     """Solve a problem over a network.
 
@@ -577,9 +590,8 @@ def solve(
         At most this many epochs of n_agents activations.
     time_limit : float, optional
         Seconds.
-    **options
-        Other parameters of `Solver`: clock, x0, multipliers, consensus_multipliers, optimal_value, point, record,
-        callback, progress.
+    clock, x0, multipliers, consensus_multipliers, optimal_value, point, record, callback, progress
+        As for `Solver`.
 
     Returns
     -------
@@ -600,6 +612,9 @@ def solve(
     >>> result.success, result.x.round(4)
     (True, array([1.5, 1. ]))
     """
-    solver = Solver(problem, network, method=method, engine=engine, rng=rng, tol=tol, **options)
+    solver = Solver(
+        problem, network, method=method, engine=engine, rng=rng, clock=clock, x0=x0, multipliers=multipliers,
+        consensus_multipliers=consensus_multipliers, tol=tol, optimal_value=optimal_value, point=point, record=record,
+        callback=callback, progress=progress)
     solver.run(max_epochs, time_limit=time_limit)
     return solver.result()

@@ -115,16 +115,17 @@ def constraint_constants(problem: Problem, multiplier_bound: ArrayLike | None, j
     """T_i L_gi and C_i of every agent; `who` asks, for the messages."""
     N = problem.n_agents
     curvature, norm_squared = np.zeros(N), np.zeros(N)
+    domain = np.zeros(N, dtype=np.int64)  # the regularizer of every agent
+    for k, group in enumerate(problem.regularizers):
+        domain[group.agents] = k
     for group in problem.constraints:
         # <theta_i, L_gi> <= |theta_i| |L_gi| with one entry of L_gi per row
         curvature[group.agents] += group.term.rows * np.asarray(group.term.curvature) ** 2
         if jacobian_bound is None:
-            for domain in problem.regularizers:
-                both, here, _ = np.intersect1d(group.agents, domain.agents, return_indices=True)
-                if not both.size:
-                    continue
-                bound = group.term.jacobian_bound(domain.term)
-                norm_squared[both] += np.broadcast_to(bound, (len(group.agents),))[here] ** 2
+            for k in np.unique(domain[group.agents]):
+                here = np.flatnonzero(domain[group.agents] == k)
+                bound = group.term.jacobian_bound(problem.regularizers[k].term)
+                norm_squared[group.agents[here]] += np.broadcast_to(bound, (len(group.agents),))[here] ** 2
     if jacobian_bound is not None:
         norm_squared = per_agent("jacobian_bound", jacobian_bound, N) ** 2
     if not np.isfinite(norm_squared).all():
@@ -216,7 +217,7 @@ class AdaptiveRule:
         row_sums: Floats = np.asarray(B.sum(axis=1)).ravel()
         self._row_sums = np.where(row_sums > 0, row_sums, 1.0)  # the empty row of a single agent
         self._pull = np.where(pull > 0, pull, 1.0)
-        self._momentum, self._relaxation = momentum, relaxation
+        self._momentum, self._relaxation, self._first = momentum, relaxation, 0.0
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         for group, rows in problem.constraint_rows():
             self._inequality[rows] = not group.term.equality
@@ -230,6 +231,10 @@ class AdaptiveRule:
 
     def first_weight(self, x: Floats) -> float:
         """A guess before the first activation: the size of the costs' gradients over a length."""
+        self._first = self._guess(x)
+        return self._first
+
+    def _guess(self, x: Floats) -> float:
         problem = self._problem
         L = problem.lipschitz()
         if L.any():
@@ -261,7 +266,9 @@ class AdaptiveRule:
         dual = np.sqrt(len(force)) * float(np.linalg.norm(smallest_multiplier(self._B, force, 1e-2)))
         if not (0 < distance < np.inf and 0 < dual < np.inf):
             return weight
-        return float(np.sqrt(weight * dual / distance))
+        # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
+        least = 0.1 * self._first if self._problem.lipschitz().any() else 0.0
+        return max(float(np.sqrt(weight * dual / distance)), least)
 
     def imbalance(self, residual: Floats, size: int) -> float:
         """A factor for the weight, at most 4 either way: the square root of dual over primal movement.

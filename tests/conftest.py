@@ -25,4 +25,6 @@ def pytest_generate_tests(metafunc):
 
 def pytest_report_header():
     required = " (required)" * (os.environ.get("FASTADAPD_REQUIRE_C") == "1")
-    return "fastadapd engines: " + ", ".join(f"{n}{required * (n == 'c')}: {MISSING.get(n, 'available')}" for n in engines._ENGINES)
+    return "fastadapd engines: " + ", ".join(
+        f"{n}{required * (n == 'c')}: {MISSING.get(n, 'available')}" for n in engines._ENGINES
+    )

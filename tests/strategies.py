@@ -22,11 +22,17 @@ import fastadapd as fa
 # kind of term -> its parameters -> their number of axes for one agent
 OBJECTIVES = {"Linear": {"q": 1}, "Quadratic": {"P": 2, "q": 1}, "LeastSquares": {"A": 2, "b": 1}}
 REGULARIZERS = {
-    "Zero": {}, "L1": {"weight": 1}, "Box": {"lower": 1, "upper": 1}, "NonNegative": {}, "L2Ball": {"radius": 0, "center": 1},
+    "Zero": {},
+    "L1": {"weight": 1},
+    "Box": {"lower": 1, "upper": 1},
+    "NonNegative": {},
+    "L2Ball": {"radius": 0, "center": 1},
 }
 CONSTRAINTS = {
-    "Ellipsoid": {"P": 2, "center": 1, "level": 0}, "QuadraticInequality": {"P": 2, "q": 1, "r": 0},
-    "AffineInequality": {"G": 2, "h": 1}, "AffineEquality": {"A": 2, "b": 1},
+    "Ellipsoid": {"P": 2, "center": 1, "level": 0},
+    "QuadraticInequality": {"P": 2, "q": 1, "r": 0},
+    "AffineInequality": {"G": 2, "h": 1},
+    "AffineEquality": {"A": 2, "b": 1},
 }
 AXES = OBJECTIVES | REGULARIZERS | CONSTRAINTS
 BOUNDED = ("Box", "L2Ball")
@@ -46,6 +52,17 @@ class Numbers:
     def agent(self, i: int) -> Numbers:
         axes = AXES[self.kind]
         return Numbers(self.kind, {k: v[i] if np.ndim(v) > axes[k] else v for k, v in self.of.items()})
+
+    def rescaled(self, units: Any) -> Numbers:
+        """The same term in z where x = units * z."""
+        change = {
+            "P": np.outer(units, units),
+            "center": 1 / units,
+            "lower": 1 / units,
+            "upper": 1 / units,
+            **dict.fromkeys(("h", "b", "level", "r", "radius"), 1),
+        }
+        return Numbers(self.kind, {k: v * change.get(k, units) for k, v in self.of.items()})
 
     @property
     def rows(self) -> int:
@@ -90,8 +107,14 @@ def in_cvxpy(numbers: Numbers, x: Any) -> tuple[Any, list[Any]]:
     raise AssertionError(numbers.kind)
 
 
-def draw_numbers(kind: str, rng: np.random.Generator, anchor: Any, lead: Callable[[], tuple[int, ...]] = tuple,
-                 rows: int = 2, slack: float = 0.1) -> Numbers:
+def draw_numbers(
+    kind: str,
+    rng: np.random.Generator,
+    anchor: Any,
+    lead: Callable[[], tuple[int, ...]] = tuple,
+    rows: int = 2,
+    slack: float = 0.1,
+) -> Numbers:
     """A random term; every set contains `anchor` (n,), which is not negative, in its interior.
 
     `lead` is asked for each parameter: () for one that all agents share, or (N,).
@@ -118,7 +141,9 @@ def draw_numbers(kind: str, rng: np.random.Generator, anchor: Any, lead: Callabl
         case "L1":
             return Numbers(kind, {"weight": np.abs(normal(n))})
         case "Box":
-            return Numbers(kind, {"lower": anchor - slack - np.abs(normal(n)), "upper": anchor + slack + np.abs(normal(n))})
+            return Numbers(
+                kind, {"lower": anchor - slack - np.abs(normal(n)), "upper": anchor + slack + np.abs(normal(n))}
+            )
         case "L2Ball":
             center = anchor + 0.3 * normal(n)
             return Numbers(kind, {"radius": slack + np.linalg.norm(center - anchor, axis=-1), "center": center})
@@ -190,18 +215,24 @@ def optimum(agents: list[tuple[list[Numbers], Numbers, list[Numbers]]], B: Any, 
     return Optimum(X.value.mean(axis=0), program.value, theta, lambda_)
 
 
-def stacked(N: int, dim: int, objectives: list[Numbers], regularizer: Numbers, constraints: list[Numbers],
-            network: fa.Network) -> Instance:
-    problem = fa.Problem([c.term() for c in objectives], regularizer.term(), [c.term() for c in constraints],
-                         n_agents=N, dim=dim)
-    agents = [([c.agent(i) for c in objectives], regularizer.agent(i), [c.agent(i) for c in constraints])
-              for i in range(N)]
+def stacked(
+    N: int, dim: int, objectives: list[Numbers], regularizer: Numbers, constraints: list[Numbers], network: fa.Network
+) -> Instance:
+    problem = fa.Problem(
+        [c.term() for c in objectives], regularizer.term(), [c.term() for c in constraints], n_agents=N, dim=dim
+    )
+    agents = [
+        ([c.agent(i) for c in objectives], regularizer.agent(i), [c.agent(i) for c in constraints]) for i in range(N)
+    ]
     return Instance(problem, network, agents)
 
 
 def ragged(dim: int, agents: list[tuple[list[Numbers], Numbers, list[Numbers]]], network: fa.Network) -> Instance:
     problem = fa.Problem.from_agents(
-        [fa.Agent([c.term() for c in costs], simple.term(), [c.term() for c in limits]) for costs, simple, limits in agents],
+        [
+            fa.Agent([c.term() for c in costs], simple.term(), [c.term() for c in limits])
+            for costs, simple, limits in agents
+        ],
         dim=dim,
     )
     return Instance(problem, network, agents)
@@ -216,12 +247,20 @@ class Built:
     lambda_: Any
 
 
-def built(objective: str, regularizer: str, *constraints: str, N: int = 4, n: int = 6, consensus: str = "edge", extra: int = 3,
-          seed: int = 0) -> Built:
+def built(
+    objective: str,
+    regularizer: str,
+    *constraints: str,
+    N: int = 4,
+    n: int = 6,
+    consensus: str = "edge",
+    extra: int = 3,
+    seed: int = 0,
+) -> Built:
     """A problem made around its solution: x*, theta* and lambda* are drawn, and the costs balance them.
 
-    About half of the constraints are active; their gradients at x*, of up to n of them, are orthogonal. The costs of all
-    agents are strongly convex.
+    About half of the constraints are active; their gradients at x*, of up to n of them, are orthogonal. The costs of
+    all agents are strongly convex.
     """
     rng = np.random.default_rng(seed)
     network = random_network(N, rng, consensus, extra)
@@ -295,8 +334,19 @@ def random_network(N: int, rng: np.random.Generator, consensus: str = "edge", ex
     return fa.Network(edges, consensus=consensus, n_agents=N)
 
 
-def random_instance(objectives: list[str], regularizer: str, constraints: list[str], *, N: int = 4, n: int = 3, rows: int = 1,
-                    consensus: str = "edge", extra: int = 3, seed: int = 0, slack: float = 0.1) -> Instance:
+def random_instance(
+    objectives: list[str],
+    regularizer: str,
+    constraints: list[str],
+    *,
+    N: int = 4,
+    n: int = 3,
+    rows: int = 1,
+    consensus: str = "edge",
+    extra: int = 3,
+    seed: int = 0,
+    slack: float = 0.1,
+) -> Instance:
     """Every agent with numbers of its own and terms of the same kinds."""
     rng = np.random.default_rng(seed)
     anchor = rng.uniform(size=n)
@@ -304,8 +354,14 @@ def random_instance(objectives: list[str], regularizer: str, constraints: list[s
     def numbers(kind, rows=rows):
         return draw_numbers(kind, rng, anchor, lambda: (N,), rows, slack)
 
-    return stacked(N, n, [numbers(k, n + 1) for k in objectives], numbers(regularizer), [numbers(k) for k in constraints],
-                   random_network(N, rng, consensus, extra))
+    return stacked(
+        N,
+        n,
+        [numbers(k, n + 1) for k in objectives],
+        numbers(regularizer),
+        [numbers(k) for k in constraints],
+        random_network(N, rng, consensus, extra),
+    )
 
 
 @st.composite
@@ -320,20 +376,29 @@ def instances(draw, max_agents: int = 6, max_dim: int = 6) -> Instance:
     limits = st.lists(st.tuples(st.sampled_from(sorted(CONSTRAINTS)), rows), max_size=3)
     simple = st.sampled_from(sorted(REGULARIZERS))
     if draw(st.booleans(), label="stacked"):
+
         def lead():
             return (N,) if rng.random() < 0.7 else ()
 
         def numbers(kind, rows=1):
             return draw_numbers(kind, rng, anchor, lead, rows)
 
-        return stacked(N, n, [numbers(*c) for c in draw(costs)], numbers(draw(simple)), [numbers(*c) for c in draw(limits)],
-                       network)
+        return stacked(
+            N,
+            n,
+            [numbers(*c) for c in draw(costs)],
+            numbers(draw(simple)),
+            [numbers(*c) for c in draw(limits)],
+            network,
+        )
 
     def numbers(kind, rows=1):
         return draw_numbers(kind, rng, anchor, rows=rows)
 
-    agents = [([numbers(*c) for c in draw(costs)], numbers(draw(simple)), [numbers(*c) for c in draw(limits)])
-              for _ in range(N)]
+    agents = [
+        ([numbers(*c) for c in draw(costs)], numbers(draw(simple)), [numbers(*c) for c in draw(limits)])
+        for _ in range(N)
+    ]
     return ragged(n, agents, network)
 
 

@@ -14,7 +14,7 @@ from fastadapd.methods import DPDA
 
 
 def literal(problem, network, x0, iterations, *, tau, kappa, gamma, mu, bound):
-    """METHODS section 2c word for word, each agent with its neighbours; returns all iterates and the last multipliers."""
+    """METHODS section 2c word for word, each agent with its neighbours: all iterates and the last multipliers."""
     N, scale = problem.n_agents, 1.0
     theta, g_old = [np.zeros(m) for m in np.diff(problem.row_ptr)], None
     x, x_old, s, X = x0.copy(), x0.copy(), np.zeros_like(x0), []
@@ -45,14 +45,18 @@ def literal(problem, network, x0, iterations, *, tau, kappa, gamma, mu, bound):
 def step_sizes(problem, network, options):
     """1/tau_i = L_i + T_i L_gi + kappa_i C_i^2 + 2 gamma d_i, from the numbers of the options."""
     T, C, gamma, weight = (options[k] for k in ("multiplier_bound", "jacobian_bound", "gamma", "dual_weight"))
-    curvature = np.array([max((c.curvature for c in problem.agent(i).constraints), default=0.0) for i in range(problem.n_agents)])
-    l = problem.lipschitz() + T * curvature
+    curvature = [
+        sum(c.rows * c.curvature**2 for c in problem.agent(i).constraints) ** 0.5 for i in range(problem.n_agents)
+    ]
+    l = problem.lipschitz() + T * np.array(curvature)
     l = np.where(l > 0, l, l[l > 0].mean() if l.any() else 1.0)
     kappa = weight * l / C**2
     return 1 / (l + kappa * C**2 + 2 * gamma * network.degrees), kappa
 
 
-@given(instances(max_agents=4, max_dim=3), st.integers(0, 25), st.sampled_from([0.05, 2.0]), st.sampled_from([0.0, 0.5]))
+@given(
+    instances(max_agents=4, max_dim=3), st.integers(0, 25), st.sampled_from([0.05, 2.0]), st.sampled_from([0.0, 0.5])
+)
 @settings(max_examples=20)
 def test_follows_the_formulas(engine, instance, iterations, bound, mu):
     problem, network = instance.problem, instance.network
@@ -60,7 +64,9 @@ def test_follows_the_formulas(engine, instance, iterations, bound, mu):
         mu = min(mu, 0.9 * problem.strong_convexity().min())
     options = {"gamma": 0.4, "dual_weight": 0.7, "multiplier_bound": bound, "jacobian_bound": 4.0}
     tau, kappa = step_sizes(problem, network, options)
-    solver = fa.Solver(problem, network, method=DPDA(strong_convexity=mu, **options), engine=engine, tol=0, x0=np.ones(problem.dim))
+    solver = fa.Solver(
+        problem, network, method=DPDA(strong_convexity=mu, **options), engine=engine, tol=0, x0=np.ones(problem.dim)
+    )
     x0 = solver.result().x_agents
     solver.run(iterations)
     result = solver.result()
@@ -99,7 +105,11 @@ def test_affine_constraints_give_the_published_iteration():
     for _ in range(50):
         new = np.empty_like(x)
         for i, (costs, simple, _) in enumerate(instance.agents):
-            v = costs[0].term().gradient(x[i]) + A[i].T @ theta[i] + gamma * sum(s[i] - s[j] for j in network.neighbors(i))
+            v = (
+                costs[0].term().gradient(x[i])
+                + A[i].T @ theta[i]
+                + gamma * sum(s[i] - s[j] for j in network.neighbors(i))
+            )
             new[i] = simple.term().prox(x[i] - tau[i] * v, tau[i])
         x, before = new, x
         past.append(x)
@@ -117,7 +127,10 @@ combinations = list(itertools.product(OBJECTIVES, REGULARIZERS, CONSTRAINTS))
 
 def options_for(problem, x, theta):
     """Bounds that hold for what is known of the solution: twice as large as what they bound."""
-    J = [np.linalg.norm(np.concatenate([c.jacobian(x) for c in problem.agent(i).constraints]), 2) for i in range(problem.n_agents)]
+    J = [
+        np.linalg.norm(np.concatenate([c.jacobian(x) for c in problem.agent(i).constraints]), 2)
+        for i in range(problem.n_agents)
+    ]
     return {"multiplier_bound": 2 * max(0.5, *(np.linalg.norm(t) for t in theta)), "jacobian_bound": 2 * max(J)}
 
 
@@ -147,8 +160,9 @@ def test_reaches_the_optimum_of_cvxpy(regularizer, constraint):
 
 
 def methods_problem(seed):
-    """The test problem of METHODS: 10 agents, 5 coordinates, 17 edges, least squares with 8 rows, L about 3.2, an ellipsoid
-    each, of which two are active with the multipliers 15.13 and 1.46; made around its solution."""
+    """One like the test problem of METHODS, made around its solution: 10 agents, 5 coordinates, 17 edges, least squares
+    with 8 rows, L about 3.2, an ellipsoid each, two of them active with the multipliers 15.13 and 1.46.
+    """
     rng, N, n = np.random.default_rng(seed), 10, 5
     network = fa.Network(nx.random_degree_sequence_graph([4, 4, 4, 4, 4, 3, 3, 3, 3, 2], seed=seed))
     A, x = rng.normal(size=(N, 8, n)) / np.sqrt(8), rng.normal(size=n)
@@ -161,7 +175,11 @@ def methods_problem(seed):
     pull = theta[:, None] * J + network.consensus_matrix.T @ rng.normal(size=(17, n))
     b = np.stack([M @ (x + np.linalg.solve(M.T @ M, p)) for M, p in zip(A, pull, strict=True)])
     level = np.einsum("ij,ij->i", J, offset) / 2 + np.where(theta > 0, 0, rng.uniform(0.2, 1, N))
-    return fa.Problem(fa.objectives.LeastSquares(A, b), constraints=fa.constraints.Ellipsoid(Q / 2, x - offset, level)), network, x
+    return (
+        fa.Problem(fa.objectives.LeastSquares(A, b), constraints=fa.constraints.Ellipsoid(Q / 2, x - offset, level)),
+        network,
+        x,
+    )
 
 
 def error(result, x):
@@ -232,24 +250,32 @@ def test_an_iteration_cannot_be_divided():
     assert solver.result().epochs == 2
 
 
-CURVED = fa.Problem(fa.objectives.Quadratic(np.eye(2), np.zeros((3, 2))), constraints=fa.constraints.Ellipsoid(np.eye(2), [0, 0]))
+CURVED = fa.Problem(
+    fa.objectives.Quadratic(np.eye(2), np.zeros((3, 2))), constraints=fa.constraints.Ellipsoid(np.eye(2), [0, 0])
+)
 GIVEN = {"multiplier_bound": 1.0, "jacobian_bound": 1.0}
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"gamma": 0}, "gamma is 0; it must be positive and finite"),
-    ({"gamma": np.nan}, "gamma is nan"),
-    ({"dual_weight": -1}, "dual_weight is -1"),
-    ({"step_scale": np.inf}, "step_scale is inf"),
-    ({"strong_convexity": -1}, "strong_convexity is -1; it must be finite and not negative"),
-    ({"strong_convexity": np.nan}, "strong_convexity is nan"),
-    ({}, "dpda-s: the gradients of the constraints of agent 0 are not bounded"),
-    ({"jacobian_bound": 1.0}, "dpda-s needs multiplier_bound= because of curved constraints"),
-    ({"jacobian_bound": 1.0, "multiplier_bound": [1, 2]}, r"multiplier_bound has shape \(2,\)"),
-    ({"jacobian_bound": 1.0, "multiplier_bound": [1, 0, 1]}, "multiplier_bound of agent 1 is 0.0; it must be positive"),
-    ({"jacobian_bound": [[1]], "multiplier_bound": 1.0}, r"jacobian_bound has shape \(1, 1\)"),
-    (GIVEN | {"strong_convexity": 1.1}, "strong_convexity is 1.1 but agent 0 has only 1"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"gamma": 0}, "gamma is 0; it must be positive and finite"),
+        ({"gamma": np.nan}, "gamma is nan"),
+        ({"dual_weight": -1}, "dual_weight is -1"),
+        ({"step_scale": np.inf}, "step_scale is inf"),
+        ({"strong_convexity": -1}, "strong_convexity is -1; it must be finite and not negative"),
+        ({"strong_convexity": np.nan}, "strong_convexity is nan"),
+        ({}, "dpda-s: the gradients of the constraints of agent 0 are not bounded"),
+        ({"jacobian_bound": 1.0}, "dpda-s needs multiplier_bound= because of curved constraints"),
+        ({"jacobian_bound": 1.0, "multiplier_bound": [1, 2]}, r"multiplier_bound has shape \(2,\)"),
+        (
+            {"jacobian_bound": 1.0, "multiplier_bound": [1, 0, 1]},
+            "multiplier_bound of agent 1 is 0.0; it must be positive",
+        ),
+        ({"jacobian_bound": [[1]], "multiplier_bound": 1.0}, r"jacobian_bound has shape \(1, 1\)"),
+        (GIVEN | {"strong_convexity": 1.1}, "strong_convexity is 1.1 but agent 0 has only 1"),
+    ],
+)
 def test_options_that_are_refused(options, message):
     with pytest.raises(fa.InvalidOptionError, match=message):
         fa.Solver(CURVED, path(3), method=DPDA(**options))

@@ -28,8 +28,21 @@ def test_c_library_without_python(tmp_path, flags):
         assert os.environ.get("FASTADAPD_REQUIRE_C") != "1", f"FASTADAPD_REQUIRE_C=1, but there is {missing}"
         pytest.skip(missing)
     program = tmp_path / "test_native"
-    command = [*cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", *flags, f"-I{ROOT / 'csrc'}",
-               str(ROOT / "tests/c/test_native.c"), *map(str, sources), "-o", str(program), "-lm"]
+    command = [
+        *cc,
+        "-std=c11",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unknown-pragmas",
+        *flags,
+        f"-I{ROOT / 'csrc'}",
+        str(ROOT / "tests/c/test_native.c"),
+        *map(str, sources),
+        "-o",
+        str(program),
+        "-lm",
+    ]
     for step in (command, [str(program)]):
         done = subprocess.run(step, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"{shlex.join(step)}\n{done.stdout}{done.stderr}"

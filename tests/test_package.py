@@ -14,19 +14,29 @@ import pytest
 
 import fastadapd as fa
 
-PUBLIC = [name for _, name, _ in pkgutil.walk_packages(fa.__path__, "fastadapd.")
-          if not any(part.startswith("_") for part in name.split("."))]
+PUBLIC = [
+    name
+    for _, name, _ in pkgutil.walk_packages(fa.__path__, "fastadapd.")
+    if not any(part.startswith("_") for part in name.split("."))
+]
 
 
 def run(code):
     return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.parametrize("work", ["import fastadapd", """
+@pytest.mark.parametrize(
+    "work",
+    [
+        "import fastadapd",
+        """
 import fastadapd as fa
 problem = fa.Problem(fa.objectives.Linear([[1.0, 2.0]] * 3), fa.regularizers.Box(0, 1))
 fa.solve(problem, fa.Network([(0, 1), (1, 2)]), engine="numpy", max_epochs=20)
-"""], ids=["import", "solve"])
+""",
+    ],
+    ids=["import", "solve"],
+)
 def test_heavy_packages_are_imported_only_where_they_are_used(work):
     heavy = ("numba", "networkx", "matplotlib", "cvxpy", "clarabel", "tqdm", "pandas", "sklearn")
     done = run(f"{work}\nimport sys\nprint([name for name in {heavy} if name in sys.modules])")
@@ -48,8 +58,12 @@ def test_show_config(capsys):
 
 
 def test_every_error_is_one_of_ours_and_one_of_pythons():
-    for name, base in (("InvalidProblemError", ValueError), ("InvalidNetworkError", ValueError),
-                       ("InvalidOptionError", ValueError), ("EngineError", RuntimeError)):
+    for name, base in (
+        ("InvalidProblemError", ValueError),
+        ("InvalidNetworkError", ValueError),
+        ("InvalidOptionError", ValueError),
+        ("EngineError", RuntimeError),
+    ):
         assert issubclass(getattr(fa, name), fa.FastadapdError) and issubclass(getattr(fa, name), base)
 
 
@@ -74,7 +88,7 @@ def everything():
         for path, member in public_members(module):
             yield path, member
             if inspect.isclass(member):
-                for own, method in vars(member).items():
+                for own in vars(member):
                     if not own.startswith("_") and inspect.isfunction(inspect.unwrap(getattr(member, own))):
                         yield f"{path}.{own}", getattr(member, own)
 
@@ -104,8 +118,15 @@ def test_docstring_names_exactly_the_parameters(path):
     member = DOCUMENTED[path]
     doc = inspect.getdoc(member)
     if doc is None:  # what classes of one kind all do may be said once
-        doc = next((inspect.getdoc(other) for name, other in DOCUMENTED.items() if re.fullmatch(
-            re.sub(r"\w+(?=\.\w+$)", r"\\w+", re.escape(path).replace("\\.", ".")), name) and inspect.getdoc(other)), None)
+        doc = next(
+            (
+                inspect.getdoc(other)
+                for name, other in DOCUMENTED.items()
+                if re.fullmatch(re.sub(r"\w+(?=\.\w+$)", r"\\w+", re.escape(path).replace("\\.", ".")), name)
+                and inspect.getdoc(other)
+            ),
+            None,
+        )
     assert doc, f"{path} has no docstring"
     is_class = inspect.isclass(member)
     if is_class and issubclass(member, (enum.Enum, BaseException)):
@@ -124,7 +145,18 @@ def test_docstring_names_exactly_the_parameters(path):
 
 
 def test_docstrings_use_known_sections():
-    known = {"Parameters", "Returns", "Raises", "Attributes", "References", "Examples", "Notes", "See Also", "Yields", "Warns"}
+    known = {
+        "Parameters",
+        "Returns",
+        "Raises",
+        "Attributes",
+        "References",
+        "Examples",
+        "Notes",
+        "See Also",
+        "Yields",
+        "Warns",
+    }
     for path, member in DOCUMENTED.items():
         titles = re.findall(r"^(\S[^\n]*)\n-{3,}$", inspect.getdoc(member) or "", re.MULTILINE)
         assert set(titles) <= known, path

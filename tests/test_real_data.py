@@ -51,7 +51,9 @@ def equal():
 
 def ragged():
     """From 1 patient to 30, all of them handed out."""
-    extra = np.random.default_rng(1).multinomial(PATIENTS - MEMBERS, np.random.default_rng(2).dirichlet(np.full(MEMBERS, 2)))
+    extra = np.random.default_rng(1).multinomial(
+        PATIENTS - MEMBERS, np.random.default_rng(2).dirichlet(np.full(MEMBERS, 2))
+    )
     return 1 + extra
 
 
@@ -70,9 +72,16 @@ def test_the_club_agrees_on_the_model_of_all_patients(sizes):
             fa.constraints.Ellipsoid(np.eye(10), np.zeros(10), budget**2),
         )
     else:
-        problem = fa.Problem.from_agents([
-            fa.Agent(fa.objectives.LeastSquares(*data), fa.regularizers.L1(w), fa.constraints.Ellipsoid(np.eye(10), np.zeros(10), r**2))
-            for *data, w, r in zip(A, b, weight, budget, strict=True)])
+        problem = fa.Problem.from_agents(
+            [
+                fa.Agent(
+                    fa.objectives.LeastSquares(*data),
+                    fa.regularizers.L1(w),
+                    fa.constraints.Ellipsoid(np.eye(10), np.zeros(10), r**2),
+                )
+                for *data, w, r in zip(A, b, weight, budget, strict=True)
+            ]
+        )
     club = fa.Network(nx.karate_club_graph())
     result = fa.solve(problem, club, rng=0, tol=1e-8, max_epochs=100_000, optimal_value=value)
     assert result.success, result

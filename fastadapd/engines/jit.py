@@ -293,7 +293,8 @@ def _feasibility(problem: ProblemArrays, i: int, theta: Floats, g: Floats, J: Fl
             over = abs(g[r]) if kind == AFFINE_EQUALITY else _larger(g[r], 0.0)
             total += over * over
             if over != 0.0:
-                distance = _larger(over / _norm(rows[row * n : (row + 1) * n]), distance)
+                length = _norm(rows[row * n : (row + 1) * n])  # a row of zeros has no direction to go
+                distance = _larger(over / length if length > 0.0 else over, distance)
             complementarity += abs(theta[r] * g[r])
     return np.sqrt(total), distance, complementarity
 

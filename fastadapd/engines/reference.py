@@ -161,8 +161,7 @@ class ReferenceEngine:
             over = np.where(equality, np.abs(g), np.maximum(g, 0))
             outside = agent.regularizer.distance(xi)
             lengths = np.array([norm(row) for row in J])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                distances = np.where(over != 0, over / lengths, 0.0)
+            distances = over / np.where(lengths > 0, lengths, 1.0)  # a row of zeros has no direction to go
             gradient, reaction, t = self._gradient(i, xi), J.T @ theta[rows], prox_step[i]
             moved = self._prox(i, xi - t * (gradient + reaction + force[i]), t)
             out[i] = (

@@ -20,7 +20,7 @@
 #define CLOSE(a, b, tolerance) CHECK(fabs((a) - (b)) <= (tolerance))
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof(array)[0]))
 
-enum { N = 3, DIM = 2, EDGES = 2, ACTIVATIONS = 60000, WORK = 4 * DIM + 4 * (1 + DIM), CANARY = 4 };
+enum { N = 3, DIM = 2, EDGES = 2, ACTIVATIONS = 60000, WORK = 4 * DIM + 4 * (3 + DIM), CANARY = 4 };
 
 static const double data[] = {
     0, -4, 1, 0, 0, 1,      /*  0: agent 0, q = -b_0, P = I */
@@ -48,13 +48,21 @@ static const fa_problem problem = {
 static const int64_t owned_ptr[] = {0, 1, 3, 4}, row_ptr[] = {0, 2, 4}, column_ptr[] = {0, 1, 3, 4};
 static const int32_t owned_row[] = {0, 0, 1, 1}, row_agent[] = {0, 1, 1, 2}, column_row[] = {0, 0, 1, 1};
 static const double row_value[] = {1, -1, 1, -1}, column_value[] = {1, -1, 1, -1};
-static const fa_network incidence = {EDGES, owned_ptr, owned_row, row_ptr, row_agent, row_value, column_ptr, column_row, column_value};
+static const fa_network incidence = {
+    .n_rows = EDGES, .is_edge_form = 1, .owned_ptr = owned_ptr, .owned_row = owned_row, .row_ptr = row_ptr,
+    .row_agent = row_agent, .row_value = row_value, .column_ptr = column_ptr, .column_row = column_row,
+    .column_value = column_value,
+};
 
 /* The Laplacian; agent i owns row i. */
 static const int64_t own_ptr[] = {0, 1, 2, 3}, lap_ptr[] = {0, 2, 5, 7};
 static const int32_t own_row[] = {0, 1, 2}, lap_agent[] = {0, 1, 0, 1, 2, 1, 2};
 static const double lap_value[] = {1, -1, -1, 2, -1, -1, 1};
-static const fa_network laplacian = {N, own_ptr, own_row, lap_ptr, lap_agent, lap_value, lap_ptr, lap_agent, lap_value};
+static const fa_network laplacian = {
+    .n_rows = N, .is_edge_form = 0, .owned_ptr = own_ptr, .owned_row = own_row, .row_ptr = lap_ptr,
+    .row_agent = lap_agent, .row_value = lap_value, .column_ptr = lap_ptr, .column_row = lap_agent,
+    .column_value = lap_value,
+};
 
 /* What AD-APD remembers, with room behind the work array that must stay as it is. */
 typedef struct {
@@ -82,8 +90,16 @@ static int untouched(const memory *m)
     return 1;
 }
 
-static const double tau[] = {0.08, 0.03, 0.08}, sigma[] = {0.02, 0.02, 0.02}, gamma_[] = {0.5, 0.5, 0.5}, pull[] = {1, 2, 1};
+static const double tau[] = {0.08, 0.03, 0.08}, sigma[] = {0.02, 0.02, 0.02}, gamma_[] = {0.5, 0.5, 0.5};
 static int32_t agents[ACTIVATIONS];
+
+static fa_adapd_steps fixed_steps(int32_t momentum)
+{
+    const fa_adapd_steps steps = {
+        .momentum = momentum, .adaptive = 0, .relaxation = 1.0, .tau = tau, .sigma = sigma, .gamma = gamma_,
+    };
+    return steps;
+}
 
 static int solves_with(const fa_network *network, fa_adapd_steps steps)
 {
@@ -110,11 +126,18 @@ static int test_adapd(void)
         agents[k] = (int32_t)((random >> 16) % N);
     }
     for (int32_t momentum = FA_MOMENTUM_GLOBAL; momentum <= FA_MOMENTUM_LOCAL; ++momentum) {
-        const fa_adapd_steps fixed = {momentum, 0, 0, 0, tau, sigma, gamma_, pull};
-        if (solves_with(&incidence, fixed)) return 1;
+        if (solves_with(&incidence, fixed_steps(momentum)) || solves_with(&laplacian, fixed_steps(momentum))) return 1;
     }
-    const fa_adapd_steps adaptive = {FA_MOMENTUM_LOCAL, 1, 1.0, 0.1, tau, sigma, gamma_, pull};
-    return solves_with(&incidence, adaptive);
+    /* the weight 1: 1/tau_i = l_i + 2 a_i, sigma_i = a_i, with a_i the sum of |B_ri| */
+    const double tau_weight[] = {2, 4, 2}, sigma_weight[] = {1, 2, 1};
+    for (int relaxed = 0; relaxed <= 1; ++relaxed) {
+        const fa_adapd_steps adaptive = {
+            .momentum = FA_MOMENTUM_LOCAL, .adaptive = 1, .relaxation = relaxed ? 1.3 : 1.0, .tau = tau_weight,
+            .sigma = sigma_weight, .gamma = gamma_,
+        };
+        if (solves_with(&incidence, adaptive)) return 1;
+    }
+    return 0;
 }
 
 static int test_first_activations_by_hand(void)
@@ -123,7 +146,7 @@ static int test_first_activations_by_hand(void)
      * agent 2: s = x_1 - x_2 = (0.27, 0.18), s^ = s + 3 s = 4 s, lambda = 0.5 s^ = (0.54, 0.36), x_2 = 0.08 (b_2 + lambda) */
     memory m;
     const int32_t two[] = {1, 2};
-    const fa_adapd_steps steps = {FA_MOMENTUM_GLOBAL, 0, 0, 0, tau, sigma, gamma_, pull};
+    const fa_adapd_steps steps = fixed_steps(FA_MOMENTUM_GLOBAL);
     begin(&m);
     CHECK(fa_adapd(&problem, &incidence, &steps, COUNT(two), two, &m.state, m.work) == FA_OK);
     CLOSE(m.x[2], 0.27, 1e-15);
@@ -140,7 +163,7 @@ static int test_first_activations_by_hand(void)
 static int test_codes(void)
 {
     memory m;
-    const fa_adapd_steps steps = {FA_MOMENTUM_LOCAL, 0, 0, 0, tau, sigma, gamma_, pull};
+    const fa_adapd_steps steps = fixed_steps(FA_MOMENTUM_LOCAL);
     const int32_t wrong[][3] = {{0, 1, -1}, {0, 1, N}, {0, 1, INT32_MAX}};
     for (int64_t k = 0; k < COUNT(wrong); ++k) {
         begin(&m);
@@ -152,7 +175,8 @@ static int test_codes(void)
     CHECK(m.counters[0] == 0);
 
     const double far[] = {1e300, 1e300, 1e300};
-    const fa_adapd_steps wild = {FA_MOMENTUM_LOCAL, 0, 0, 0, far, far, far, pull};
+    fa_adapd_steps wild = steps;
+    wild.tau = wild.sigma = wild.gamma = far;
     begin(&m);
     CHECK(fa_adapd(&problem, &incidence, &wild, ACTIVATIONS, agents, &m.state, m.work) == FA_NOT_FINITE);
     CHECK(m.counters[0] < 100);
@@ -169,8 +193,12 @@ static int dpda(double mu, double *x, double *theta, double *x_sum)
     int64_t counters[1] = {0};
     double x_old[N * DIM] = {0}, g_old[1] = {0}, s[N * DIM] = {0}, work[WORK], scale = 1.0;
     const double steps_tau[] = {0.2, 0.05, 0.2}, kappa[] = {0.1, 0.1, 0.1}, bound[] = {10, 10, 10};
-    const fa_dpda_steps steps = {&scale, mu, 0.5, steps_tau, kappa, bound};
-    const fa_dpda_state state = {counters, x, x_old, x_sum, theta, g_old, s};
+    const fa_dpda_steps steps = {
+        .scale = &scale, .mu = mu, .gamma = 0.5, .tau = steps_tau, .kappa = kappa, .bound = bound,
+    };
+    const fa_dpda_state state = {
+        .counters = counters, .x = x, .x_old = x_old, .x_sum = x_sum, .theta = theta, .g_old = g_old, .s = s,
+    };
     const int status = fa_dpda(&problem, &laplacian, &steps, 3000, &state, work);
     return status == FA_OK && counters[0] == 3000 ? FA_OK : -100;
 }
@@ -231,13 +259,13 @@ static int test_every_term(void)
         1, 3, 1, 0, 1, 1,       /*  2: b, A: |(1, -1) - (1, 3)|^2 / 2 = 8 */
         1, 4, 0, 0, 2, 0, 0, 1, /*  8: (2 + 4) - 1 = 5 */
         2, 2, 1, 1, 2, 0, 0, 2, /* 16: (2 + 8)/2 - 1 - 2 = 2 */
-        5, 1, 1, 1, 0, 0, -2,   /* 24: norm2, h, G: (1 - 1, 4 - 1) = (0, 3) */
-        2, 0, 1, 1,             /* 31: norm2, b, A: -1 */
-        0.5, 0.25,              /* 35: weights of l1: 0.5 + 0.5 */
-        1, 1, -1,               /* 37: the ball: radius, center: at the distance 1, 0 outside */
-        0, 0,
+        1, 1, 0.25, 1, 1,       /* 24: norm2, omega, h, */
+        1, 0, 0, -2,            /* 29: G: (1 - 1, 4 - 1) = (0, 3) */
+        1, 0.5, 0, 1, 1,        /* 33: norm2, omega, b, A: -1 */
+        0.5, 0.25,              /* 38: weights of l1: 0.5 + 0.5 */
+        1, 1, -1,               /* 40: the ball: radius, center: at the distance 1, 0 outside */
     };
-    static const int64_t costs[] = {0, 2}, cost_data[] = {0, 2}, limits[] = {0, 4}, limit_data[] = {8, 16, 24, 31};
+    static const int64_t costs[] = {0, 2}, cost_data[] = {0, 2}, limits[] = {0, 4}, limit_data[] = {8, 16, 24, 33};
     static const int64_t first[] = {0, 1, 2, 4};
     static const int32_t cost_kind[] = {FA_LINEAR, FA_LEAST_SQUARES}, cost_rows[] = {1, 2};
     static const int32_t limit_kind[] = {FA_ELLIPSOID, FA_QUADRATIC_INEQUALITY, FA_AFFINE_INEQUALITY, FA_AFFINE_EQUALITY};
@@ -246,7 +274,7 @@ static int test_every_term(void)
     const double x[] = {1, -2}, theta[] = {1, 1, 1, 1, -2}, force[] = {0, 0}, step[] = {0.5};
     const double expected[] = {5, 2, 0, 3, -1};
     const int32_t kinds[] = {FA_ZERO, FA_L1, FA_BOX, FA_NONNEGATIVE, FA_L2_BALL};
-    const int64_t places[] = {0, 35, 35, 0, 37};
+    const int64_t places[] = {0, 38, 38, 0, 40};
     const double rho[] = {0, 1, 0, 0, 0}, outside[] = {0, 0, 0, 2, 0};
     double g[5], out[FA_MEASURES], work[WORK];
     for (int64_t k = 0; k < COUNT(kinds); ++k) {

@@ -1,0 +1,118 @@
+"""Anderson acceleration: what it solves, how far it reaches and what it takes back."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from fastadapd.anderson import Anderson
+
+FIXED = np.array([100.0, -200.0, 50.0, 300.0, 10.0])
+
+
+def contraction(seed, factors=(0.9, -0.6, 0.5, 0.2, -0.1)):
+    """A linear map with the fixed point FIXED and these factors along random axes."""
+    axes = np.eye(5) + 0.2 * np.random.default_rng(seed).normal(size=(5, 5))
+    M = axes @ np.diag(factors) @ np.linalg.inv(axes)
+    return lambda u: FIXED + M @ (u - FIXED)
+
+
+def run(step, u, mixes, scale=None):
+    acceleration = Anderson(5, np.ones(5) if scale is None else scale, len(u))
+    for _ in range(mixes):
+        u = acceleration.mix(u, step(u))
+    return u
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_linear_map_is_solved_in_one_mix_per_coordinate(seed):
+    """One for the image, one for each coordinate; what is left is due to the regularization."""
+    step, start = contraction(seed), FIXED + np.random.default_rng(seed + 10).normal(size=5)
+    plain = start
+    for _ in range(6):
+        plain = step(plain)
+    left = np.linalg.norm(plain - FIXED)
+    errors = [np.linalg.norm(run(step, start, mixes) - FIXED) for mixes in (5, 6, 7, 8)]
+    assert errors[0] > 0.1 * left
+    assert all(error < share * left for error, share in zip(errors[1:], (0.2, 1e-2, 1e-5), strict=True))
+
+
+def test_the_first_mix_is_the_image_itself():
+    step, acceleration = contraction(0), Anderson(3, np.ones(5), 5)
+    after = step(FIXED + 1)
+    assert acceleration.mix(FIXED + 1, after) is after
+    np.testing.assert_allclose(acceleration.residual, after - FIXED - 1)
+
+
+def test_a_fixed_point_stays():
+    acceleration = Anderson(3, np.ones(5), 5)
+    for _ in range(5):
+        np.testing.assert_array_equal(acceleration.mix(FIXED, FIXED.copy()), FIXED)
+
+
+def test_an_extrapolation_is_taken_back_when_the_residual_grows():
+    step, acceleration = contraction(1), Anderson(5, np.ones(5), 5)
+    u = FIXED + 1.0
+    for _ in range(3):
+        after = step(u)
+        u = acceleration.mix(u, after)
+    assert u is not after
+    size = np.linalg.norm(after - FIXED)
+    for grown, taken_back in ((1.1, False), (1.3, True)):
+        other = Anderson.restore(pickle.loads(pickle.dumps(acceleration.checkpoint())))
+        residual = grown * other._norm * np.eye(5)[0]
+        back = other.mix(u, u + residual)
+        assert (np.linalg.norm(back - after) < 1e-12 * size) == taken_back
+        # then it begins anew
+        again = step(back)
+        assert (other.mix(back, again) is again) == taken_back
+
+
+def test_not_a_number_is_taken_back():
+    step, acceleration = contraction(1), Anderson(5, np.ones(5), 5)
+    u = FIXED + 1.0
+    for _ in range(3):
+        after = step(u)
+        u = acceleration.mix(u, after)
+    np.testing.assert_array_equal(acceleration.mix(u, np.full(5, np.nan)), after)
+
+
+@pytest.mark.parametrize("start", [1.0, 100.0])
+def test_it_reaches_no_farther_than_a_share_of_the_point(start):
+    """A map that moves in one direction for ever has no fixed point to extrapolate to."""
+    acceleration, u, scale = Anderson(5, np.full(5, 2.0), 5), np.full(5, start), 2.0
+    for k in range(30):
+        after = u + 1 + 1e-9 * k
+        u = acceleration.mix(u, after)
+        assert np.linalg.norm(scale * (u - after)) <= 0.03 * np.linalg.norm(scale * after) * (1 + 1e-12)
+
+
+def test_only_scaled_coordinates_count_and_the_others_follow():
+    """The last three are a linear image of the first five, at every point that was mixed too."""
+    step, C = contraction(2), np.random.default_rng(0).normal(size=(3, 5))
+
+    def longer(u):
+        image = step(u[:5])
+        return np.r_[image, C @ image]
+
+    scale = np.array([1.0, 2.0, 0.5, 1.0, 3.0])
+    u = run(longer, np.r_[FIXED + 1, 7.0, 7.0, 7.0], 12, scale)
+    np.testing.assert_allclose(u, np.r_[FIXED, C @ FIXED], rtol=1e-6)
+
+
+@pytest.mark.parametrize("power", [-20, 20])
+def test_a_common_factor_of_the_scale_does_not_matter(power):
+    step, start = contraction(3), FIXED + np.arange(5.0)
+    expected = run(step, start, 8)
+    np.testing.assert_array_equal(run(step, start, 8, np.full(5, 2.0**power)), expected)
+
+
+def test_a_checkpoint_goes_on():
+    step, acceleration = contraction(4), Anderson(3, np.ones(5), 5)
+    u = FIXED + 1.0
+    for _ in range(5):
+        u = acceleration.mix(u, step(u))
+    other, v = Anderson.restore(pickle.loads(pickle.dumps(acceleration.checkpoint()))), u
+    for _ in range(5):
+        u, v = acceleration.mix(u, step(u)), other.mix(v, step(v))
+    np.testing.assert_array_equal(u, v)

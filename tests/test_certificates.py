@@ -1,0 +1,250 @@
+"""Proofs that a problem has no optimum: each is checked anew, and what has an optimum is never said to have none."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import REGULARIZERS, instances, path, random_instance, random_network
+
+import fastadapd as fa
+from fastadapd import certificates
+from fastadapd.constraints import AffineEquality, AffineInequality, Ellipsoid
+from fastadapd.objectives import LeastSquares, Linear, Quadratic
+from fastadapd.regularizers import Box
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def boxes(problem):
+    """The common part of the agents' boxes."""
+    low, high = np.full(problem.dim, -np.inf), np.full(problem.dim, np.inf)
+    for simple in (problem.agent(i).regularizer for i in range(problem.n_agents)):
+        if isinstance(simple, Box):
+            low, high = np.maximum(low, simple.lower), np.minimum(high, simple.upper)
+        elif isinstance(simple, fa.regularizers.NonNegative):
+            low = np.maximum(low, 0.0)
+    return low, high
+
+
+def weighted_sum(problem, theta, points):
+    """sum_i theta_i' g_i at every point, from the agents' own terms; and the sum of its absolute parts."""
+    total, size = np.zeros(len(points)), np.zeros(len(points))
+    for i in range(problem.n_agents):
+        first = 0
+        for term in problem.agent(i).constraints:
+            parts = term.value(points) * theta[i][first : first + term.rows]
+            assert term.equality or (theta[i][first : first + term.rows] >= 0).all()
+            total, size, first = total + parts.sum(axis=1), size + np.abs(parts).sum(axis=1), first + term.rows
+    return total, size
+
+
+def assert_proven(problem, proof, x, seed=0):
+    """The sum is positive at random points of the box, near and far, at its corners and where a descent ends."""
+    rng, n, radius = np.random.default_rng(seed), problem.dim, proof.radius
+    low, high = boxes(problem)
+    far = rng.uniform(-1, 1, (2000, n)) * radius * np.exp(rng.uniform(np.log(1e-6), 0, (2000, 1)))
+    corners = rng.choice([-radius, radius], (500, n))
+    points = np.clip(np.clip(x + np.concatenate([far, corners, 0 * corners]), low, high), x - radius, x + radius)
+    total, size = weighted_sum(problem, proof.multipliers, points)
+    assert (total > -1e-12 * size).all() and total[-1] > 0
+    # numbers beyond rounding: the lowest of all these points, and from there downhill
+    lowest = points[np.argmin(total)]
+    for _ in range(200):
+        tries = np.clip(
+            np.clip(lowest + rng.normal(size=(20, n)) * np.exp(rng.uniform(-9, 6)), low, high), x - radius, x + radius
+        )
+        values, _ = weighted_sum(problem, proof.multipliers, tries)
+        if values.min() < weighted_sum(problem, proof.multipliers, lowest[None])[0][0]:
+            lowest = tries[np.argmin(values)]
+    assert weighted_sum(problem, proof.multipliers, lowest[None])[0][0] > 0
+
+
+def balls(rng, n, N):
+    """Two of the balls are apart; some more around the first one."""
+    normal = rng.normal(size=n)
+    normal /= np.linalg.norm(normal)
+    radii, centers = rng.uniform(0.5, 1.5, N), rng.normal(size=n) + 0.2 * rng.normal(size=(N, n))
+    centers[1] = centers[0] + (radii[0] + radii[1] + rng.uniform(0.1, 1)) * normal
+    return fa.Problem(
+        Quadratic(np.eye(n), rng.normal(size=(N, n))), constraints=Ellipsoid(np.eye(n), centers, radii**2)
+    )
+
+
+def half_spaces(rng, n, N):
+    """n + 1 half-spaces whose normals have a positive combination 0, all moved away from a point."""
+    normals = rng.normal(size=(N, n))
+    count = min(n + 1, N)
+    weights = rng.uniform(0.5, 2, count)
+    normals[count - 1] = -weights[:-1] @ normals[: count - 1] / weights[-1]
+    sides = normals @ rng.normal(size=n) + rng.uniform(0.5, 1, N)
+    sides[:count] -= rng.uniform(0.2, 1) + 1
+    return fa.Problem(
+        LeastSquares(rng.normal(size=(N, 2, n)), rng.normal(size=(N, 2))),
+        constraints=AffineInequality(normals[:, None], sides[:, None]),
+    )
+
+
+def box_and_equation(rng, n, N):
+    """a'x = more than the largest value on the box, by one agent."""
+    a = rng.normal(size=n)
+    top = np.abs(a).sum()
+    b = np.r_[top + rng.uniform(0.1, 1), np.zeros(N - 1)]
+    A = np.concatenate([a[None], np.zeros((N - 1, n))])
+    return fa.Problem(Linear(rng.normal(size=n)), Box(-1, 1), AffineEquality(A[:, None], b[:, None]))
+
+
+@pytest.mark.parametrize("make", [balls, half_spaces, box_and_equation])
+@pytest.mark.parametrize("seed", range(5))
+def test_contradictions_are_proven(make, seed):
+    rng = np.random.default_rng(seed)
+    n, N = int(rng.integers(1, 5)), int(rng.integers(3, 7))
+    n = min(n, N - 1)
+    problem = make(rng, n, N)
+    result = fa.solve(problem, random_network(N, rng), rng=0, max_epochs=20_000)
+    if make is half_spaces and n > 2 and result.status == fa.Status.STALLED:
+        return  # the multipliers have not come close enough to a proof
+    assert result.status == fa.Status.INFEASIBLE and not result.success
+    proof = result.certificate
+    assert proof.kind == "infeasible" and proof.direction is None and proof.radius > 0
+    assert len(set(proof.agents)) == len(proof.agents) and set(proof.agents) <= set(range(N))
+    assert_proven(problem, proof, result.x)
+    if make is balls:
+        assert 1 in proof.agents
+    if make is box_and_equation:
+        assert proof.agents == (0,)
+
+
+@given(instances(), seeds, st.sampled_from([1e-3, 1.0, 1e6]), st.sampled_from([1.0, 1e3]))
+@settings(max_examples=200)
+def test_no_multipliers_prove_what_is_false(instance, seed, size, length):
+    """All sets of these problems have a point in common, with coordinates from 0 to 1."""
+    problem, rng = instance.problem, np.random.default_rng(seed)
+    theta, free = (
+        size * rng.normal(size=problem.n_rows) * rng.integers(2, size=problem.n_rows),
+        np.zeros(problem.n_rows),
+    )
+    for group, rows in problem.constraint_rows():
+        free[rows] = group.term.equality
+    theta = np.where(free > 0, theta, np.abs(theta))
+    for x in (np.zeros(problem.dim), 100 * rng.normal(size=problem.dim)):
+        assert certificates.infeasible(problem, x, theta, length) is None
+
+
+@pytest.mark.parametrize("equality", [False, True])
+def test_a_contradiction_far_away_is_none_here(equality):
+    """x <= 0 and 1e-5 x >= 1: no point of both within 1e5, and one beyond if the slopes differ by a hair."""
+    kind = AffineEquality if equality else AffineInequality
+    theta = np.array([1.0, 1.0])
+    apart = fa.Problem(constraints=kind([[[1.0]], [[-1.0]]], [[0.0], [-1.0]]))
+    weights, radius = certificates.infeasible(apart, np.zeros(1), theta, 1.0)
+    assert radius == 1e3 and weights.sum() == 1
+    near = fa.Problem(constraints=kind([[[1.0]], [[-1.0 - 1e-5]]], [[0.0], [-1.0]]))
+    assert certificates.infeasible(near, np.zeros(1), theta, 1.0) is not None  # at -1e5 only
+    assert certificates.infeasible(near, np.zeros(1), theta, 1e3) is None
+
+
+def test_nothing_is_proven_by_nothing():
+    problem = fa.Problem(constraints=Ellipsoid(np.eye(2), [[0, 0], [9, 0]]))
+    x = np.zeros(2)
+    assert certificates.infeasible(problem, x, np.zeros(2), 1.0) is None
+    assert certificates.infeasible(problem, x, np.array([1.0, 0.0]), 1.0) is None
+    assert certificates.infeasible(problem, x, np.full(2, np.nan), 1.0) is None
+    assert certificates.infeasible(problem, x, np.array([1.0, 1.0]), 1.0) is not None
+
+
+# ---- Unbounded ----
+
+
+def falling(rng):
+    """Linear costs, some with half-spaces or a cone that contain a way down, over up to 5 agents."""
+    N, n = int(rng.integers(1, 6)), int(rng.integers(1, 5))
+    q, kind = rng.normal(size=(N, n)), rng.integers(3)
+    if kind == 0:
+        return fa.Problem(Linear(q))
+    if kind == 1:
+        G = rng.normal(size=(N, 1, n))
+        G *= np.sign(G @ q.sum(axis=0))[..., None]
+        return fa.Problem(Linear(q), constraints=AffineInequality(G, rng.uniform(0, 2, (N, 1))))
+    q[:, 0] = -np.abs(q[:, 0])
+    return fa.Problem(Linear(q), fa.regularizers.NonNegative())
+
+
+def test_falls_without_end():
+    """A proof is checked anew; not every fall is followed far enough for one, but none ends in a success."""
+    proven = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        problem = falling(rng)
+        result = fa.solve(problem, random_network(problem.n_agents, rng), rng=0, max_epochs=20_000)
+        assert result.status in (fa.Status.UNBOUNDED, fa.Status.STALLED, fa.Status.MAX_EPOCHS) and not result.success
+        if result.status != fa.Status.UNBOUNDED:
+            continue
+        proven += 1
+        proof, d = result.certificate, result.certificate.direction
+        assert proof.kind == "unbounded" and proof.multipliers is None and proof.agents
+        np.testing.assert_allclose(np.linalg.norm(d), 1)
+        values = [problem.values(result.x + t * proof.radius * d).sum() for t in (0, 0.5, 1)]
+        assert values[0] > values[1] > values[2]
+        far = result.x + proof.radius * d
+        for agent in map(problem.agent, range(problem.n_agents)):
+            for term in agent.constraints:
+                assert (term.value(far) <= 1e-6 * proof.radius * term.row_norms(far)).all()
+            assert agent.regularizer.distance(far) <= 1e-6 * proof.radius
+    assert proven >= 10
+
+
+@given(instances(), seeds, st.integers(4, 12))
+@settings(max_examples=200)
+def test_no_direction_of_a_problem_that_is_bounded(instance, seed, digits):
+    """Wherever the iterates may have got to."""
+    problem = instance.problem
+    bounded = problem.strong_convexity().sum() > 1e-3 or any(
+        isinstance(problem.agent(i).regularizer, (Box, fa.regularizers.L2Ball)) for i in range(problem.n_agents)
+    )
+    x = 10.0**digits * np.random.default_rng(seed).normal(size=problem.dim)
+    if bounded:
+        assert certificates.unbounded(problem, x, 1.0) is None
+
+
+def test_a_fall_that_ends_is_no_fall_without_end():
+    """|x| - x is bounded below; so is a slope down to the boundary of a set, and a parabola that is flat at first."""
+    x = np.array([1e7])
+    for problem in (
+        fa.Problem(Linear([[-1.0]]), fa.regularizers.L1(1.0)),
+        fa.Problem(Linear([[-1.0]]), Box(-np.inf, 1e8)),
+        fa.Problem(Linear([[-1.0]]), constraints=AffineInequality([[1.0]], [1e8])),
+        fa.Problem(Quadratic([[1e-9]], [[-1.0]])),
+    ):
+        assert certificates.unbounded(problem, x, 1.0) is None
+    for problem in (
+        fa.Problem(Linear([[-1.0]]), fa.regularizers.L1(0.5)),
+        fa.Problem(Linear([[-1.0]]), Box(0, np.inf)),
+        fa.Problem(Linear([[-1.0]]), constraints=AffineInequality([[-1.0]], [0.0])),
+    ):
+        direction, radius = certificates.unbounded(problem, x, 1.0)
+        assert direction == 1 and radius == 1e10
+        assert certificates.unbounded(problem, x / 10, 1.0) is None  # not far enough away yet
+        assert certificates.unbounded(problem, -x, 1.0) is None
+
+
+def test_a_slow_fall_is_no_success():
+    """Without end along a flat direction of a curved cost: too slow to be followed until it is proven."""
+    problem = fa.Problem(Quadratic(np.diag([1.0, 0.0]), [[1.0, 1.0], [0, 0], [2, 0]]), fa.regularizers.L1(0.1))
+    result = fa.solve(problem, path(3), rng=0, max_epochs=20_000)
+    assert not result.success and result.residual > 1e-2
+    assert result.status != fa.Status.INFEASIBLE
+
+
+# ---- Whole runs ----
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_problem_with_an_optimum_is_never_said_to_have_none(regularizer, seed):
+    kinds = [["Ellipsoid"], ["AffineInequality", "AffineEquality"], ["QuadraticInequality"], []][seed % 4]
+    instance = random_instance(["Linear", "LeastSquares"], regularizer, kinds, seed=seed, slack=1e-3)
+    for memory in (0, 15):
+        method = fa.methods.ADAPD(memory=memory)
+        result = fa.solve(instance.problem, instance.network, method=method, rng=0, tol=1e-7, max_epochs=5000)
+        assert result.status in (fa.Status.SOLVED, fa.Status.MAX_EPOCHS, fa.Status.STALLED)
+        assert result.certificate is None
