@@ -52,8 +52,8 @@ class Anderson:
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
-                "gram": self._gram.copy(), "count": self._count, "last": self._last, "norms": (self._norm, self._smallest),
-                "residual": self.residual}
+                "gram": self._gram.copy(), "count": self._count, "last": self._last,
+                "norms": (self._norm, self._smallest), "residual": self.residual}
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Anderson:

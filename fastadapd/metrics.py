@@ -8,11 +8,13 @@ The residual is the largest of four relative numbers, each free of the units of 
   and ``t = 1 / max(L_i + <theta_i, L_gi>, G_0 / max(X, |x|))``, over the size G of the agents' cost gradients;
 * complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N G max(X, |x|)``.
 
-G is typical of the agents' cost gradients, so that no large costs hide the others: of the sizes of all agents with a
-cost, each the largest of ``|grad f_i(x_i)|``, ``|grad f_i(0)|`` (plus the weights of an l1 term) and ``L_i X / 1000``, it
-is the median or, if that is less, the larger of the lower quartile and ``|sum_i grad f_i(0)| / N``; and 1e-9 of the
-largest at least. G_0 is the same without x. Without any cost every feasible point is optimal, and only the first two
-count. X is 1, or a length of the problem if that is shorter: the median distance from the origin to the agents'
+G is typical of the agents' cost gradients, so that no large costs hide the others: of the sizes of all agents with
+a cost, each the largest of ``|grad f_i(x_i)|``, ``|grad f_i(0)|`` (plus the weights of an l1 term) and
+``L_i X / 1000``, it is the median or, if that is less, the larger of the lower quartile and
+``|sum_i grad f_i(0)| / N``; and 1e-9 of the largest at least. G_0 is the same without x. Without any cost every
+feasible point is optimal, and only the first two count.
+
+X is 1, or a length of the problem if that is shorter: the median distance from the origin to the agents'
 unconstrained optima (``|grad f_i(0)| / L_i``) and to the boundaries of their constraints
 (``|g_r(0)| / |grad g_r(0)|``). All of it is measured in the variables in which the method works, which differ from the
 user's when the coordinates have very different units (`fastadapd.scaling`).
