@@ -76,8 +76,9 @@ static int activate(const fa_problem *problem, const fa_network *network, const 
     if (fa_not_finite(n, z)) return FA_NOT_FINITE;
     fa_prox(problem, i, tau, z);
     if (rho != 1.0) {
-        for (int64_t j = 0; j < n; ++j) z[j] = x[j] + rho * (z[j] - x[j]);
-        if (problem->regularizer_kind[i] != FA_L1) fa_prox(problem, i, tau, z); /* back into the set */
+        const int sparse = problem->regularizer_kind[i] == FA_L1; /* zeros stay zeros */
+        for (int64_t j = 0; j < n; ++j) z[j] = sparse && z[j] == 0.0 ? 0.0 : x[j] + rho * (z[j] - x[j]);
+        if (!sparse) fa_prox(problem, i, tau, z); /* back into the set */
     }
 
     /* iterates since_i .. k-1 of agent i were x_i; iterate k is z */

@@ -63,6 +63,8 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
     (weights, radius) or None
         Weights (N,) are the agents' parts ``theta_i' g_i(x)``.
     """
+    if not np.isfinite(theta).all():
+        return None
     apart = _boxes_apart(problem)
     if apart is not None:
         return apart, np.inf

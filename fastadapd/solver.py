@@ -28,7 +28,7 @@ from fastadapd.steps import smallest_multiplier
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
-_STALL_EPOCHS = 4000
+_STALL_EPOCHS = 10_000
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
@@ -41,8 +41,8 @@ _MESSAGES = {
                      "or steps='adaptive'.",
     Status.INTERRUPTED: "Interrupted after {epochs:g} epochs with residual {residual:.2e}.",
     Status.STOPPED: "Stopped by the callback after {epochs:g} epochs with residual {residual:.2e}.",
-    Status.INFEASIBLE: "Infeasible: the constraints of {agents} leave no point within {radius:.1e} of x "
-                       "(result.certificate has the multipliers that prove it).",
+    Status.INFEASIBLE: "Infeasible: the constraints of {agents} leave no point within {radius:.1e} of x; "
+                       "result.certificate has the proof.",
     Status.UNBOUNDED: "Unbounded: the total cost falls along result.certificate.direction up to a distance of "
                       "{radius:.1e} at least; constrain the decision of {agents}.",
     Status.STALLED: "Stalled: the residual {residual:.2e} has not become smaller for three quarters of {epochs:g} "

@@ -217,7 +217,7 @@ class AdaptiveRule:
         row_sums: Floats = np.asarray(B.sum(axis=1)).ravel()
         self._row_sums = np.where(row_sums > 0, row_sums, 1.0)  # the empty row of a single agent
         self._pull = np.where(pull > 0, pull, 1.0)
-        self._momentum, self._relaxation, self._first = momentum, relaxation, 0.0
+        self._momentum, self._relaxation = momentum, relaxation
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         for group, rows in problem.constraint_rows():
             self._inequality[rows] = not group.term.equality
@@ -231,10 +231,6 @@ class AdaptiveRule:
 
     def first_weight(self, x: Floats) -> float:
         """A guess before the first activation: the size of the costs' gradients over a length."""
-        self._first = self._guess(x)
-        return self._first
-
-    def _guess(self, x: Floats) -> float:
         problem = self._problem
         L = problem.lipschitz()
         if L.any():
@@ -252,12 +248,13 @@ class AdaptiveRule:
         length = float(max(lengths))
         return size / ((length or 1.0) * float(self._pull.mean())) or 1.0
 
-    def next_weight(self, weight: float, distance: float, force: Floats) -> float:
+    def next_weight(self, weight: float, first: float, distance: float, force: Floats) -> float:
         """The rebalanced weight.
 
         Parameters
         ----------
-        weight : float
+        weight, first : float
+            The present one, and the one at the start.
         distance : float
             Farthest ``|X - X_0|``.
         force : ndarray, shape (N, n)
@@ -267,7 +264,7 @@ class AdaptiveRule:
         if not (0 < distance < np.inf and 0 < dual < np.inf):
             return weight
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
-        least = 0.1 * self._first if self._problem.lipschitz().any() else 0.0
+        least = 0.1 * first if self._problem.lipschitz().any() else 0.0
         return max(float(np.sqrt(weight * dual / distance)), least)
 
     def imbalance(self, residual: Floats, size: int) -> float:

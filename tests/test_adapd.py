@@ -65,7 +65,10 @@ def literal(problem, network, agents, x0, *, momentum, tau, sigma, gamma, relaxa
         theta[i] = np.maximum(theta[i] + rho * (raised - theta[i]), lowest)
         g_at_last_wake[i] = g_now
         v = sum((f.gradient(now[i]) for f in costs), J.T @ theta[i] + B[:, i] @ lam)
-        moved = now[i] + rho * (simple.prox(now[i] - tau(*known) * v, tau(*known)) - now[i])
+        goal = simple.prox(now[i] - tau(*known) * v, tau(*known))
+        moved = now[i] + rho * (goal - now[i])
+        if isinstance(simple, fa.regularizers.L1):
+            moved[goal == 0] = 0  # zeros stay zeros
         X.append(now.copy())
         X[-1][i] = simple.prox(moved) if simple.is_set else moved
     return X, np.concatenate(theta), lam
@@ -431,6 +434,25 @@ def test_reaches_the_optimum_that_a_problem_was_built_around(objective, regulari
     result = fa.solve(made.problem, made.network, rng=0, tol=1e-11, max_epochs=100_000)
     assert result.success, result
     np.testing.assert_allclose(result.x_agents, np.tile(made.x, (4, 1)), atol=1e-8)
+
+
+@pytest.mark.parametrize("options", [{}, {"clock": "uniform"}, {"method": ADAPD(memory=0)}], ids=str)
+@pytest.mark.parametrize("case", ["same cost", "one cost", "one cost and a ball", "no noise"])
+def test_agents_that_need_no_consensus_multipliers(case, options):
+    """lambda* = 0: the weight must not follow lambda to nothing, or the agents hardly hear of each other."""
+    rng = np.random.default_rng(0)
+    Quadratic, ball = fa.objectives.Quadratic, fa.constraints.Ellipsoid(np.eye(3), np.zeros(3))
+    A, x, one = rng.normal(size=(3, 2, 3)), rng.normal(size=3), Quadratic(np.diag([1.0, 0.1, 2.0]), [-1.0, 2, 3])
+    problem = {
+        "same cost": fa.Problem(Quadratic(np.eye(3), [1.0, 2, 3]), n_agents=3),
+        "one cost": fa.Problem.from_agents([fa.Agent(), fa.Agent(one), fa.Agent()]),
+        "one cost and a ball": fa.Problem.from_agents([fa.Agent(), fa.Agent(one, constraints=ball), fa.Agent()]),
+        "no noise": fa.Problem(fa.objectives.LeastSquares(A, A @ x)),
+    }[case]
+    result = fa.solve(problem, path(3), rng=0, tol=1e-9, max_epochs=3000, **options)
+    assert result.success, result
+    np.testing.assert_allclose(result.x, fa.solve_centralized(problem).x, atol=1e-5)
+    np.testing.assert_allclose(path(3).consensus_matrix.T @ result.consensus_multipliers, 0, atol=1e-6)
 
 
 def test_multipliers_that_are_unique():

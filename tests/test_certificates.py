@@ -143,6 +143,19 @@ def test_a_contradiction_far_away_is_none_here(equality):
     assert certificates.infeasible(near, np.zeros(1), theta, 1e3) is None
 
 
+@pytest.mark.parametrize("simple", ["box", "nonnegative"])
+def test_boxes_that_do_not_meet_need_no_multipliers(simple):
+    """At once, everywhere, and by the two whose bounds they are."""
+    agents = [fa.Agent(Quadratic(np.eye(2), np.ones(2))) for _ in range(4)]
+    agents[1] = fa.Agent(regularizer=Box([-5, -5], [5, -1.0]))
+    agents[3] = fa.Agent(regularizer=fa.regularizers.NonNegative() if simple == "nonnegative" else Box(-0.5, 3))
+    result = fa.solve(fa.Problem.from_agents(agents), path(4), rng=0)
+    assert result.status == fa.Status.INFEASIBLE and not result.success
+    assert set(result.certificate.agents) == {1, 3} and result.certificate.radius == np.inf
+    meeting = [*agents[:3], fa.Agent(regularizer=Box(-1, 3))]
+    assert fa.solve(fa.Problem.from_agents(meeting), path(4), rng=0, tol=1e-5).success
+
+
 def test_nothing_is_proven_by_nothing():
     problem = fa.Problem(constraints=Ellipsoid(np.eye(2), [[0, 0], [9, 0]]))
     x = np.zeros(2)

@@ -532,6 +532,22 @@ def test_unbounded_with_a_direction():
         fa.solve_centralized(problem)
 
 
+def test_equations_that_become_inequalities():
+    """A multiplier of either sign does for an equation; that of an inequality starts at 0 then."""
+
+    def limited(kind):
+        return fa.Problem(fa.objectives.Quadratic(np.eye(1), [[-1.0], [-2], [-3]]), constraints=kind([[1.0]], [5.0]))
+
+    run = fa.Solver(limited(fa.constraints.AffineEquality), path(3), rng=0)
+    run.run(10_000)
+    assert run.result().success and np.sum(run.result().multipliers) < -1
+    run.update(limited(fa.constraints.AffineInequality))
+    assert min(run.result().multipliers) >= 0
+    run.run(10_000)
+    assert run.result().success
+    np.testing.assert_allclose(run.result().x, [2], atol=1e-4)
+
+
 def test_sets_that_touch_are_not_called_infeasible():
     touching = fa.Problem(
         fa.objectives.Quadratic(np.eye(2), np.zeros((2, 2))),

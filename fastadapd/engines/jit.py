@@ -406,7 +406,8 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     _prox(problem, i, tau, z)
     if rho != 1.0:
         for j in range(n):
-            z[j] = x[j] + rho * (z[j] - x[j])
+            sparse = problem.regularizer_kind[i] == L1 and z[j] == 0.0  # zeros stay zeros
+            z[j] = 0.0 if sparse else x[j] + rho * (z[j] - x[j])
         if problem.regularizer_kind[i] != L1:
             _prox(problem, i, tau, z)  # back into the set
 

@@ -25,6 +25,7 @@ from fastadapd.engines.packing import (
 )
 from fastadapd.network import Network
 from fastadapd.problem import Problem
+from fastadapd.regularizers import L1
 
 
 class ReferenceEngine:
@@ -101,9 +102,13 @@ class ReferenceEngine:
             return NOT_FINITE
         new = self._prox(i, z, tau)
         if rho != 1:
-            new = x[i] + rho * (new - x[i])
+            relaxed = x[i] + rho * (new - x[i])
             if self.agents[i].regularizer.is_set:
-                new = self._prox(i, new, tau)
+                new = self._prox(i, relaxed, tau)
+            elif isinstance(self.agents[i].regularizer, L1):
+                new = np.where(new == 0, 0.0, relaxed)  # zeros stay zeros
+            else:
+                new = relaxed
 
         # xbar_K = [N x_K + sum_{k=1}^{K-1} x_k] / (K + N - 1); x_i has been iterates since_i .. k-1
         state.x_sum[i] += (k - state.since[i]) * x[i]

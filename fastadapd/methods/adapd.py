@@ -199,7 +199,7 @@ class _AdaptiveRun(_ADAPDRun):
     def __init__(self, problem: Problem, network: Network, engine: Engine, rule: step_rules.AdaptiveRule,
                  weight: float | None, memory: int, start: Start):
         self._problem, self._rule = problem, rule
-        self._weight = rule.first_weight(start.x) if weight is None else weight
+        self._weight = self._first = rule.first_weight(start.x) if weight is None else weight
         super().__init__(problem, network, engine, rule.steps(self._weight), start)
         self._epoch = self._rebalance = _PERIOD
         # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
@@ -241,7 +241,7 @@ class _AdaptiveRun(_ADAPDRun):
             self._balanced = True
             weight *= self._rule.imbalance(residual, self.state.x.size)
         elif not self._balanced:
-            weight = self._rule.next_weight(weight, self._farthest, self.force())
+            weight = self._rule.next_weight(weight, self._first, self._farthest, self.force())
         self._size_then = size
         if abs(np.log(weight / self._weight)) > 0.3:
             self._weight = weight
@@ -276,7 +276,8 @@ class _AdaptiveRun(_ADAPDRun):
 
     def extra(self) -> dict[str, Any]:
         return {
-            "numbers": (self._weight, self._epoch, self._rebalance, self._farthest, self._size_then, self._balanced),
+            "numbers": (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
+                        self._balanced),
             "x_start": self._x_start.copy(),
             "sums": self._sums.copy(),
             "before": None if self._before is None else self._before.copy(),
@@ -284,7 +285,8 @@ class _AdaptiveRun(_ADAPDRun):
         }
 
     def restore_extra(self, saved: dict[str, Any]) -> None:
-        (self._weight, self._epoch, self._rebalance, self._farthest, self._size_then, self._balanced) = saved["numbers"]
+        (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
+         self._balanced) = saved["numbers"]
         self.steps = self._rule.steps(self._weight)
         self._x_start = saved["x_start"].copy()
         self._sums = saved["sums"].copy()
