@@ -81,7 +81,8 @@ def one_round(advance: Callable[[Ints], int], agents: Ints) -> Ints:
 def bench_activation(benchmark, keep, agent, N, n, engine):
     problem, graph = case(agent, N, n)
     bound = engines.load(engine)(problem, graph)
-    run = ADAPD().start(problem, graph, bound, Start(np.zeros((N, n)), None, None))
+    method = ADAPD()
+    run = method.start(problem, graph, bound, method.clock(), Start(np.zeros((N, n)), None, None))
     advance = functools.partial(bound.adapd, run.steps, run.state)
     agents = one_round(advance, np.random.default_rng(1).integers(N, size=MOST, dtype=np.int32))
 
