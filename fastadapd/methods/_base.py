@@ -29,11 +29,11 @@ class Run(ABC):
     unit : int
         Activations that cannot be divided: 1, or n_agents for a synchronous method.
     state : NamedTuple of ndarray
-        Everything that changes; updated in place.
+        Everything that changes, x and theta among it; updated in place.
     """
 
     unit: int
-    state: NamedTuple
+    state: Any
 
     @abstractmethod
     def advance(self, activations: int, stream: Stream) -> tuple[int, int]:
@@ -45,14 +45,14 @@ class Run(ABC):
         """Activations done so far."""
 
     @property
-    @abstractmethod
     def x(self) -> Floats:
         """The agents' copies (N, n)."""
+        return self.state.x
 
     @property
-    @abstractmethod
     def theta(self) -> Floats:
         """Multipliers of the constraints (M,)."""
+        return self.state.theta
 
     @property
     @abstractmethod

@@ -166,14 +166,6 @@ class _ADAPDRun(Run):
         return int(self.state.counters[0])
 
     @property
-    def x(self) -> Floats:
-        return self.state.x
-
-    @property
-    def theta(self) -> Floats:
-        return self.state.theta
-
-    @property
     def consensus_multipliers(self) -> Floats:
         return self.state.lambda_
 

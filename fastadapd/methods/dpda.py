@@ -119,14 +119,6 @@ class _DPDARun(Run):
         return int(self.state.counters[0]) * self.unit
 
     @property
-    def x(self) -> Floats:
-        return self.state.x
-
-    @property
-    def theta(self) -> Floats:
-        return self.state.theta
-
-    @property
     def consensus_multipliers(self) -> Floats:
         """s (N, n): the multipliers of the graph Laplacian's rows."""
         return self.state.s
