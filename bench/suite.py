@@ -405,7 +405,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--methods", type=_list, default=["adaptive"], help=f"of {','.join(METHODS)}")
     parser.add_argument("--tol", type=float, default=1e-6)
-    parser.add_argument("--max-epochs", type=float, default=20_000)
+    parser.add_argument("--max-epochs", type=float, default=100_000)
     parser.add_argument("--horizon", type=float, default=30.0, help="of the others, times the adaptive method's epochs")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "fastadapd-suite",

@@ -44,6 +44,7 @@ class Anderson:
         self._residuals = np.empty((memory, len(scale)))
         self._images = np.empty((memory, size))
         self._gram = np.zeros((memory, memory))
+        self._products = np.zeros(0)  # of the last residual with the differences in memory
         self._count = 0
         self._last: tuple[Floats, Floats] | None = None
         self._norm = self._smallest = np.inf
@@ -52,7 +53,7 @@ class Anderson:
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
-                "gram": self._gram.copy(), "count": self._count, "last": self._last,
+                "gram": self._gram.copy(), "products": self._products.copy(), "count": self._count, "last": self._last,
                 "norms": (self._norm, self._smallest), "residual": self.residual}
 
     @classmethod
@@ -60,7 +61,7 @@ class Anderson:
         """The acceleration as it was."""
         self = cls(0, saved["scale"], 0)
         self._residuals, self._images = saved["residuals"].copy(), saved["images"].copy()
-        self._gram, self._count = saved["gram"].copy(), saved["count"]
+        self._gram, self._products, self._count = saved["gram"].copy(), saved["products"].copy(), saved["count"]
         self._last, (self._norm, self._smallest), self.residual = saved["last"], saved["norms"], saved["residual"]
         return self
 
@@ -87,20 +88,27 @@ class Anderson:
             return back
         self._norm, self._smallest = norm, min(norm, self._smallest)
         last, self._last = self._last, (residual, after)
+        products = self._residuals[: min(self._count, len(self._gram))] @ residual
         if last is None:
+            self._products = products
             return after
-        k = self._count % len(self._gram)
-        np.subtract(residual, last[0], out=self._residuals[k])
-        np.subtract(after, last[1], out=self._images[k])
+        k, rows = self._count % len(self._gram), self._residuals
         self._count += 1
         used = min(self._count, len(self._gram))
-        self._gram[k, :used] = self._gram[:used, k] = self._residuals[:used] @ self._residuals[k]
+        # with the difference of two residuals every row's product is the difference of its products with both
+        self._gram[k, : len(products)] = products - self._products
+        np.subtract(residual, last[0], out=rows[k])
+        np.subtract(after, last[1], out=self._images[k])
+        self._gram[k, k] = rows[k] @ rows[k]
+        self._gram[:used, k] = self._gram[k, :used]
+        self._products = np.append(products, 0.0) if used > len(products) else products
+        self._products[k] = rows[k] @ residual
         gram = self._gram[:used, :used]
         trace = float(np.trace(gram))
         if not 0 < trace < np.inf:
             return after
         damped = gram + _REGULARIZATION * trace / used * np.eye(used)
-        gamma = np.linalg.lstsq(damped, self._residuals[:used] @ residual, rcond=None)[0]
+        gamma = np.linalg.solve(damped, self._products)
         move = gamma @ self._images[:used]
         length = float(np.linalg.norm(move[:m] * self._scale))
         limit = _REACH * float(np.linalg.norm(after[:m] * self._scale))

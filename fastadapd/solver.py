@@ -559,7 +559,7 @@ def solve(
     engine: str = "auto",
     rng: int | np.random.Generator | None = None,
     tol: float = 1e-6,
-    max_epochs: float = 20_000,
+    max_epochs: float = 100_000,
     time_limit: float | None = None,
     clock: str | clocks.Clock | Sequence[int] | np.ndarray | None = None,
     x0: ArrayLike | None = None,

@@ -198,8 +198,10 @@ class AdaptiveRule:
     of the block with all rows scaled to norm 1 where there are several.
 
     The weight balances the two sides of the saddle point: at epochs 10, 20, 40, ...
-    ``ln w <- (ln w + ln(sqrt(N) |lambda| / |X - X_0|)) / 2`` where lambda is the smallest multiplier with the same
-    force ``B' lambda`` (consensus multipliers of a network with cycles are not unique) and X the farthest point so far.
+    ``ln w <- (ln w + ln(c |lambda| / |X - X_0|)) / 2`` where lambda is the smallest multiplier with the same force
+    ``B' lambda`` (consensus multipliers of a network with cycles are not unique) and X the farthest point so far. With
+    c = 1 this is the least bound of the gap. What is best on problems with curvature grows like ``c = sqrt(N)``; on
+    linear programs it is a third of the bound's.
     From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
 
     Parameters
@@ -218,6 +220,8 @@ class AdaptiveRule:
         self._row_sums = np.where(row_sums > 0, row_sums, 1.0)  # the empty row of a single agent
         self._pull = np.where(pull > 0, pull, 1.0)
         self._momentum, self._relaxation = momentum, relaxation
+        self._smooth = bool(problem.lipschitz().any())
+        self._curved = self._smooth or any(np.any(group.term.curvature) for group in problem.constraints)
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         for group, rows in problem.constraint_rows():
             self._inequality[rows] = not group.term.equality
@@ -260,11 +264,12 @@ class AdaptiveRule:
         force : ndarray, shape (N, n)
             ``B' lambda``.
         """
-        dual = np.sqrt(len(force)) * float(np.linalg.norm(smallest_multiplier(self._B, force, 1e-2)))
+        factor = np.sqrt(len(force)) if self._curved else 1.0 / 3.0
+        dual = factor * float(np.linalg.norm(smallest_multiplier(self._B, force, 1e-2)))
         if not (0 < distance < np.inf and 0 < dual < np.inf):
             return weight
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
-        least = 0.1 * first if self._problem.lipschitz().any() else 0.0
+        least = 0.1 * first if self._smooth else 0.0
         return max(float(np.sqrt(weight * dual / distance)), least)
 
     def imbalance(self, residual: Floats, size: int) -> float:

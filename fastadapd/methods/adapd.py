@@ -37,7 +37,7 @@ from fastadapd.problem import Problem
 _PATIENCE = 320  # epochs before the weight may follow the imbalance of the movement
 _SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
 _PERIOD = 10  # epochs between two extrapolations, and before the first
-_MEMORY_BYTES = 1 << 30
+_MEMORY_BYTES = 1 << 29
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class ADAPD(Method):
     steps: str | step_rules.FixedSteps = "adaptive"
     weight: float | None = None
     relaxation: float | None = None
-    memory: int = 15
+    memory: int = 50
     multiplier_bound: ArrayLike | None = None
     jacobian_bound: ArrayLike | None = None
 
@@ -132,9 +132,9 @@ class _ADAPDRun(Run):
         self._engine, self._network, self.steps = engine, network, steps
         self._B: Any = network.consensus_matrix
         self._transposed = self._B.T.tocsr()
-        # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and then what they imply
-        self._point = np.zeros(N * n + 2 * R * n + 2 * M)
-        parts = np.split(self._point, np.cumsum([N * n, R * n, M, R * n]))
+        # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and g(x), which follows
+        self._point = np.zeros(N * n + R * n + 2 * M)
+        parts = np.split(self._point, np.cumsum([N * n, R * n, M]))
         self.state = ADAPDState(
             counters=np.array([0, -1]),
             wakes=np.zeros(N, dtype=np.int64),
@@ -143,12 +143,12 @@ class _ADAPDRun(Run):
             x_sum=np.zeros((N, n)),
             dx=np.zeros(n),
             theta=parts[2],
-            g_last=parts[4],
+            g_last=parts[3],
             lambda_=parts[1].reshape(R, n),
-            s_last=parts[3].reshape(R, n),
+            s_last=np.zeros((R, n)),
         )
         self.state.x[:] = start.x
-        self.state.s_last[:] = np.asarray(self._B @ start.x)
+        self._forget_disagreement()
         if start.theta is not None:
             self.state.theta[:] = start.theta
         if start.lambda_ is not None:
@@ -160,6 +160,10 @@ class _ADAPDRun(Run):
     def advance(self, activations: int, stream: Stream) -> tuple[int, int]:
         agents = stream.take(activations)
         return self._engine.adapd(self.steps, self.state, agents), len(agents)
+
+    def _forget_disagreement(self) -> None:
+        """Let every row's last disagreement be the present one."""
+        self.state.s_last[:] = np.asarray(self._B @ self.state.x)
 
     @property
     def activations(self) -> int:
@@ -198,8 +202,7 @@ class _AdaptiveRun(_ADAPDRun):
         cold = start.lambda_ is None and start.theta is None
         self._x_start = start.x.copy() if cold else np.zeros_like(start.x)
         self._farthest = 0.0
-        size = self._point.size
-        self._memory = memory if 2 * 8 * memory * size <= _MEMORY_BYTES else _MEMORY_BYTES // (16 * size)
+        self._memory = min(memory, _MEMORY_BYTES // (16 * self._point.size))
         self._anderson: Anderson | None = None
         self._before: Floats | None = None
         self._size_then, self._balanced = np.inf, False
@@ -241,6 +244,7 @@ class _AdaptiveRun(_ADAPDRun):
             self._anderson = self._before = None
 
     def _extrapolate(self) -> None:
+        self._forget_disagreement()  # so that the point alone says what the next period does
         after = self._point.copy()
         if self._before is not None:
             if self._anderson is None:
@@ -259,6 +263,7 @@ class _AdaptiveRun(_ADAPDRun):
         state.since[:] = K + 1
         self._point[:] = point
         self._rule.into_domain(state.x, state.theta)
+        self._forget_disagreement()
 
     def inherit(self, other: Run) -> None:
         if isinstance(other, _AdaptiveRun):
