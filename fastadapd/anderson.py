@@ -50,6 +50,10 @@ class Anderson:
         self._norm = self._smallest = np.inf
         self.residual = np.zeros(0)
 
+    def forget_point(self) -> None:
+        """Keep the differences, but begin anew from the next point: the map has changed a little."""
+        self._last, self._norm, self._smallest = None, np.inf, np.inf
+
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
@@ -64,6 +68,16 @@ class Anderson:
         self._gram, self._products, self._count = saved["gram"].copy(), saved["products"].copy(), saved["count"]
         self._last, (self._norm, self._smallest), self.residual = saved["last"], saved["norms"], saved["residual"]
         return self
+
+    def _keep(self, residual: Floats, image: Floats, products: Floats) -> None:
+        """Put a difference into memory, given its products with the differences there."""
+        k = self._count % len(self._gram)
+        self._count += 1
+        used = min(self._count, len(self._gram))
+        self._residuals[k], self._images[k] = residual, image
+        self._gram[k, : len(products)] = products
+        self._gram[k, k] = residual @ residual
+        self._gram[:used, k] = self._gram[k, :used]
 
     def mix(self, before: Floats, after: Floats) -> Floats:
         """The next point from ``u`` and ``T(u)``.
@@ -89,20 +103,13 @@ class Anderson:
         self._norm, self._smallest = norm, min(norm, self._smallest)
         last, self._last = self._last, (residual, after)
         products = self._residuals[: min(self._count, len(self._gram))] @ residual
-        if last is None:
-            self._products = products
-            return after
-        k, rows = self._count % len(self._gram), self._residuals
-        self._count += 1
-        used = min(self._count, len(self._gram))
-        # with the difference of two residuals every row's product is the difference of its products with both
-        self._gram[k, : len(products)] = products - self._products
-        np.subtract(residual, last[0], out=rows[k])
-        np.subtract(after, last[1], out=self._images[k])
-        self._gram[k, k] = rows[k] @ rows[k]
-        self._gram[:used, k] = self._gram[k, :used]
-        self._products = np.append(products, 0.0) if used > len(products) else products
-        self._products[k] = rows[k] @ residual
+        if last is not None:
+            self._keep(residual - last[0], after - last[1], products - self._products)
+            k = (self._count - 1) % len(self._gram)
+            if k == len(products):
+                products = np.append(products, 0.0)
+            products[k] = self._residuals[k] @ residual
+        self._products, used = products, len(products)
         gram = self._gram[:used, :used]
         trace = float(np.trace(gram))
         if not 0 < trace < np.inf:

@@ -181,7 +181,8 @@ class Solver:
         else:
             lambda_ = smallest_multiplier(other.consensus_matrix, run.force(), 1e-10, 10 * problem.n_agents + 100)
         self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
-        self._run.inherit(run)
+        if np.array_equal(units, self._units):
+            self._run.inherit(run)
 
     def _start(self, x0: ArrayLike | None, multipliers: Sequence[ArrayLike] | None,
                consensus_multipliers: ArrayLike | None) -> Start:
@@ -359,8 +360,9 @@ class Solver:
         return int(-(-activations // unit)) * unit
 
     def _schedule_check(self, now: int) -> None:
-        # 5 % apart and 10 epochs at least: an overshoot of 5 %, and few checks in long runs
-        self._next_check = now + self._whole(max(10 * self.problem.n_agents, 0.05 * now))
+        # 5 % apart, in tens of epochs: an overshoot of 5 %, and few checks in long runs
+        tens = 10 * self.problem.n_agents
+        self._next_check = -(-max(now + tens, int(1.05 * now)) // tens) * tens
 
     def _next_record(self) -> int | None:
         """The next count to record at, this one included if it is not recorded yet."""

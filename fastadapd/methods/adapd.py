@@ -270,6 +270,11 @@ class _AdaptiveRun(_ADAPDRun):
             self._weight = other._weight
             self.steps = self._rule.steps(self._weight)
             self._balanced = True
+            same = self._network is other._network and np.array_equal(self._problem.row_ptr, other._problem.row_ptr)
+            if same and self._memory and other._anderson is not None:
+                self._anderson = other._anderson  # directions in which the old data were slow are slow with the new
+                self._anderson.forget_point()
+                self._before = self._point.copy()
 
     def extra(self) -> dict[str, Any]:
         return {
