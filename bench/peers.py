@@ -15,9 +15,9 @@ and the others run all the same. `--python NAME=PATH` gives a peer another inter
 * tvopt (pip install tvopt): PG-EXTRA, NIDS, Prox-ED, Aug-DGM, ADMM.
 * decent-bench (pip install decent-bench; Python 3.13): EXTRA, NIDS, ED, Aug-DGM, ADMM.
 
-One update is one agent's own step, with one gradient (ADMM: one proximal step) of its own cost, and its exchange with
-all its neighbours, of one vector (Aug-DGM and gradient tracking: two). A synchronous iteration is N updates; an
-activation of AD-APD is one. The table:
+One update is one agent's own step, with one gradient of its own cost (disropt and decent-bench's EXTRA take two, ADMM a
+proximal step), and its exchange with all its neighbours, of one vector (Aug-DGM and gradient tracking: two). A
+synchronous iteration is N updates; an activation of AD-APD is one. The table:
 
 * updates per agent and second of wall clock, and of all agents per second of processor time. For disropt the processor
   time is that of all processes, and N processes share the cores that there are.
@@ -27,7 +27,7 @@ activation of AD-APD is one. The table:
   run takes less than 0.5 s, the rates come from longer ones.
 * set-up: from arrays to the first update, without imports and without the start of MPI. Not part of the other times.
 
-All get the same data, graph and Metropolis weights (AD-APD: incidence matrix), one BLAS thread, and the same tuning:
+All get the same data, graph and, where they use any, Metropolis weights, one BLAS thread, and the same tuning:
 step sizes from a grid (`STEPS` / L, with L the largest eigenvalue of any A_i' A_i), ADMM penalties and relaxations from
 another; the tuning with the fewest updates wins. Costs go to the packages as A_i' A_i and A_i' b_i, where they take
 them so: it is the fastest form.
