@@ -327,9 +327,9 @@ def _times(ratio: float, horizon: float) -> str:
     return f"> {horizon:g}" if ratio == np.inf else "-" if np.isnan(ratio) else f"{ratio:.1f}"
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
+def write_csv(rows: Sequence[Row], path: Path, columns: Sequence[str] = COLUMNS) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        table = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
 
@@ -382,7 +382,7 @@ def _decorate(panel: Any, title: str, label: str) -> None:
     panel.legend(fontsize=8, loc="upper left", framealpha=0.9, edgecolor="none")
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> list[str]:
     """Families by name; a prefix stands for all that begin so."""
     found = [name for part in text.split(",") for name in FAMILIES if name == part or name.startswith(part + "_")]
     if not found:
@@ -394,14 +394,14 @@ def _list(text: str) -> list[str]:
     return text.split(",")
 
 
-def _sizes(text: str) -> list[int]:
+def sizes(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--families", type=_names, default=list(FAMILIES), help="names, or what they begin with")
-    parser.add_argument("--sizes", type=_sizes, default=[10, 50, 200], help="numbers of agents")
+    parser.add_argument("--families", type=names, default=list(FAMILIES), help="names, or what they begin with")
+    parser.add_argument("--sizes", type=sizes, default=[10, 50, 200], help="numbers of agents")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--methods", type=_list, default=["adaptive"], help=f"of {','.join(METHODS)}")
     parser.add_argument("--tol", type=float, default=1e-6)
