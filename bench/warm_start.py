@@ -1,0 +1,238 @@
+"""Warm start: what a change of the data by 1 % costs a `fastadapd.Solver` that goes on, against a cold solve.
+
+    python bench/warm_start.py                        # all families, N = 10, 50; writes warm_start.txt and .csv
+    python bench/warm_start.py --families ellipsoids,chance --sizes 200
+
+Every family of the convergence suite (families.py) is solved, then changed, and the changed problem is solved twice: by
+`Solver.update` and `run`, and by a new Solver with the same seed. Kinds of change, each random:
+
+* targets: right-hand sides of least squares, linear costs, centres of quadratic costs, by 1 % of their typical size
+  (root mean square, standard normal).
+* levels: constraint levels, right-hand sides, bounds and radii grow by 0 to 2 % each, so that the problem stays
+  feasible; equations move as if their solution did, by 0 to 2 % of the typical size of its coordinates.
+* link: one link is lost and one is new (where all agents are neighbours, one is lost).
+
+A change counts only where both runs are SOLVED and there is something to do: where targets or levels do not move the
+optimum (inactive constraints, say) the run is listed as unmoved. `feasibility` is left out for that reason. Costs are
+the ratios of epochs and of communications, warm over cold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from families import FAMILIES
+from suite import Row, names, run_all, sizes, values, write_csv
+
+import fastadapd as fa
+from fastadapd.constraints import AffineEquality, AffineInequality, Ellipsoid, QuadraticInequality
+from fastadapd.objectives import LeastSquares, Linear, Quadratic
+from fastadapd.regularizers import Box, L2Ball
+
+Array = np.ndarray
+CHANGE = 0.01
+TARGET = 1 / 3  # of the epochs of a cold solve, median
+APART = 100  # warm and cold disagree where their points are more than APART * tol from each other
+KINDS = ("targets", "levels", "link")
+COLUMNS = ("family", "n_agents", "seed", "kind", "verdict", "moved", "apart", "status_warm", "status_cold", "epochs_warm",
+           "epochs_cold", "communications_warm", "communications_cold", "ratio_epochs", "ratio_communications")
+
+
+# ---- Changes ----
+
+
+def rebuilt(problem: fa.Problem, change: Callable[[Any], Any]) -> fa.Problem:
+    """The problem with `change(term)` for every term."""
+    groups = (*problem.objectives, *problem.regularizers, *problem.constraints)
+    if all(len(group.agents) == problem.n_agents for group in groups):
+        objectives, (regularizer,), constraints = (
+            [change(group.term) for group in own]
+            for own in (problem.objectives, problem.regularizers, problem.constraints))
+        return fa.Problem(objectives, regularizer, constraints, n_agents=problem.n_agents, dim=problem.dim)
+    agents = [problem.agent(i) for i in range(problem.n_agents)]
+    return fa.Problem.from_agents([fa.Agent([change(term) for term in agent.objective], change(agent.regularizer),
+                                            [change(term) for term in agent.constraints]) for agent in agents],
+                                  dim=problem.dim)
+
+
+def moved_targets(rng: np.random.Generator) -> Callable[[Any], Any]:
+    def shift(values: Array) -> Array:
+        return CHANGE * np.sqrt(np.mean(values**2, axis=-1, keepdims=True)) * rng.standard_normal(values.shape)
+
+    def change(term: Any) -> Any:
+        if isinstance(term, Linear):
+            return Linear(term.q + shift(term.q))
+        if isinstance(term, LeastSquares):
+            return LeastSquares(term.A, term.b + shift(term.b))
+        if isinstance(term, Quadratic):  # the minimum moves, so that the cost stays bounded below
+            center = np.einsum("...ij,...j->...i", np.linalg.pinv(term.P, hermitian=True), term.q)
+            return Quadratic(term.P, term.q + np.einsum("...ij,...j->...i", term.P, shift(center)))
+        return term
+    return change
+
+
+def grown_levels(rng: np.random.Generator, x: Array) -> Callable[[Any], Any]:
+    def growth(values: Array) -> Array:
+        return CHANGE * np.abs(values) * rng.uniform(0.0, 2.0, np.shape(values))
+
+    # where x >= 0 it stays so
+    move = CHANGE * np.sqrt(np.mean(x**2)) * rng.uniform(0.0, 2.0, x.shape)
+
+    def change(term: Any) -> Any:
+        if isinstance(term, Ellipsoid):
+            return Ellipsoid(term.P, term.center, term.level + growth(term.level))
+        if isinstance(term, QuadraticInequality):
+            return QuadraticInequality(term.P, term.q, term.r + growth(term.r))
+        if isinstance(term, AffineInequality):
+            return AffineInequality(term.G, term.h + growth(term.h))
+        if isinstance(term, AffineEquality):
+            return AffineEquality(term.A, term.b + term.A @ move)
+        if isinstance(term, Box):
+            return Box(term.lower - growth(term.lower), term.upper + growth(term.upper))
+        if isinstance(term, L2Ball):
+            return L2Ball(term.radius + growth(term.radius), term.center)
+        return term
+    return change
+
+
+def changed_link(rng: np.random.Generator, network: fa.Network) -> fa.Network:
+    graph = nx.empty_graph(network.n_agents)
+    old = [(int(i), int(j)) for i, j in network.edges]
+    graph.add_edges_from(old)
+    new = list(nx.non_edges(graph))
+    if new:
+        graph.add_edge(*new[rng.integers(len(new))])
+    for k in rng.permutation(len(old)):
+        graph.remove_edge(*old[k])
+        if nx.is_connected(graph):
+            return fa.Network(graph)
+        graph.add_edge(*old[k])
+    raise ValueError("no link of this network can be lost")
+
+
+# ---- Runs ----
+
+
+def run_one(name: str, n_agents: int, seed: int, options: argparse.Namespace) -> list[Row]:
+    """One problem, changed in every way that applies."""
+    case = FAMILIES[name](n_agents, seed)
+    solver = fa.Solver(case.problem, case.network, rng=seed, tol=options.tol)
+    solver.run(options.max_epochs)
+    first = solver.result()
+    rows = []
+    for kind in KINDS:
+        rng = np.random.default_rng((seed, n_agents, KINDS.index(kind)))
+        row: Row = {"family": name, "n_agents": n_agents, "seed": seed, "kind": kind}
+        problem, network = case.problem, case.network
+        if kind == "targets":
+            problem = rebuilt(problem, moved_targets(rng))
+        elif kind == "levels":
+            if not (case.constrained or any(isinstance(g.term, (Box, L2Ball)) for g in problem.regularizers)):
+                continue
+            problem = rebuilt(problem, grown_levels(rng, first.x))
+        else:
+            network = changed_link(rng, network)
+        warm = fa.Solver(case.problem, case.network, rng=seed, tol=options.tol)
+        warm.restore(solver.checkpoint())
+        warm.update(problem if kind != "link" else None, network if kind == "link" else None)
+        warm.run(options.max_epochs)
+        cold = fa.Solver(problem, network, rng=seed, tol=options.tol)
+        cold.run(options.max_epochs)
+        rows.append(row | compared(case.units, first, warm.result(), cold.result(), kind, case.unique, options.tol))
+    return rows
+
+
+def compared(units: Array | float, first: fa.Result, warm: fa.Result, cold: fa.Result, kind: str, unique: bool,
+             tol: float) -> Row:
+    size = max(1.0, float(np.linalg.norm(units * cold.x)))
+    moved, apart = (float(np.linalg.norm(units * (cold.x - other.x))) / size for other in (first, warm))
+    if not unique:
+        apart = abs(warm.fun - cold.fun) / max(1.0, abs(cold.fun))
+    verdict = "" if first.success and cold.success else "cold failed"
+    if not verdict and not warm.success:
+        verdict = "warm failed"
+    elif not verdict and apart > APART * tol:
+        verdict = "apart"
+    elif not verdict and kind != "link" and moved <= APART * tol:
+        verdict = "unmoved"
+    return {"verdict": verdict, "moved": moved, "apart": apart, "status_warm": warm.status.name,
+            "status_cold": cold.status.name, "epochs_warm": warm.epochs, "epochs_cold": cold.epochs,
+            "communications_warm": warm.communications, "communications_cold": cold.communications,
+            "ratio_epochs": warm.epochs / cold.epochs, "ratio_communications": warm.communications / cold.communications}
+
+
+def report(rows: Sequence[Row], options: argparse.Namespace) -> str:
+    counted = [row for row in rows if row["verdict"] in ("", "warm failed", "apart")]
+    lines = [f"Warm start after a change of {CHANGE:.0%}, tol {options.tol:g}: epochs and communications over those of a "
+             "cold solve", f"(medians; wanted: at most {TARGET:.2f} over the whole suite)", "",
+             f"{'':28}{'':>5}" + "".join(f"{kind:>26}" for kind in KINDS),
+             f"{'family':28}{'N':>5}" + f"{'epochs':>14}{'commun.':>12}" * len(KINDS)]
+    for key in dict.fromkeys((row["family"], row["n_agents"]) for row in rows):
+        line = f"{key[0]:28}{key[1]:>5}"
+        for kind in KINDS:
+            line += _ratios([row for row in counted
+                             if (row["family"], row["n_agents"], row["kind"]) == (*key, kind)])
+        lines.append(line)
+    lines.append("")
+    for n_agents in dict.fromkeys(row["n_agents"] for row in rows):
+        lines.append(f"{'all families':28}{n_agents:>5}" + "".join(_ratios(
+            [row for row in counted if (row["n_agents"], row["kind"]) == (n_agents, kind)]) for kind in KINDS))
+    for column in ("ratio_epochs", "ratio_communications"):
+        found = _values(counted, column)
+        lines.append(f"{column.removeprefix('ratio_')}: median over the whole suite {np.median(found):.2f}, quartiles "
+                     f"{np.quantile(found, 0.25):.2f} and {np.quantile(found, 0.75):.2f}, at most {TARGET:.2f} in "
+                     f"{np.mean(found <= TARGET):.0%} of {len(found)} changes")
+    for verdict in ("warm failed", "apart", "cold failed", "unmoved"):
+        own = [row for row in rows if row["verdict"] == verdict]
+        lines.append(f"{len(own)} {verdict}")
+        if verdict == "unmoved":
+            continue
+        lines += [f"  {row['family']:28} N = {row['n_agents']:<4} seed {row['seed']:<3} {row['kind']:8} warm "
+                  f"{row['status_warm']} {row['epochs_warm']:,.0f} epochs, cold {row['status_cold']} "
+                  f"{row['epochs_cold']:,.0f} epochs, apart {row['apart']:.1e}" for row in own]
+    return "\n".join(lines)
+
+
+def _values(rows: Sequence[Row], column: str) -> Array:
+    """Ratios; a warm start that failed is worse than any."""
+    return np.where([row["verdict"] == "warm failed" for row in rows], np.inf, values(rows, column))
+
+
+def _ratios(rows: Sequence[Row]) -> str:
+    if not rows:
+        return f"{'-':>14}{'-':>12}"
+    found = [float(np.median(_values(rows, f"ratio_{what}"))) for what in ("epochs", "communications")]
+    return f"{found[0]:>14.2f}{found[1]:>12.2f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--families", type=names, default=[name for name in FAMILIES if name != "feasibility"],
+                        help="names, or what they begin with")
+    parser.add_argument("--sizes", type=sizes, default=[10, 50], help="numbers of agents")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tol", type=float, default=1e-6)
+    parser.add_argument("--max-epochs", type=float, default=20_000)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=Path, default=Path("suite"))
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    rows = run_all(run_one, options)
+    text = report(rows, options) + f"\n{time.perf_counter() - began:,.0f} seconds on {options.workers} processes"
+    print(text)
+    (options.out / "warm_start.txt").write_text(text + "\n", encoding="utf-8")
+    write_csv(rows, options.out / "warm_start.csv", COLUMNS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
