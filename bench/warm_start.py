@@ -43,8 +43,8 @@ CHANGE = 0.01
 TARGET = 1 / 3  # of the epochs of a cold solve, median
 APART = 100  # warm and cold disagree where their points are more than APART * tol from each other
 KINDS = ("targets", "levels", "link")
-COLUMNS = ("family", "n_agents", "seed", "kind", "verdict", "moved", "apart", "status_warm", "status_cold",
-           "epochs_warm", "epochs_cold", "communications_warm", "communications_cold", "ratio_epochs",
+COLUMNS = ("family", "n_agents", "seed", "kind", "verdict", "moved", "moved_multipliers", "apart", "status_warm",
+           "status_cold", "epochs_warm", "epochs_cold", "communications_warm", "communications_cold", "ratio_epochs",
            "ratio_communications")
 
 
@@ -156,6 +156,8 @@ def compared(units: Array | float, first: fa.Result, warm: fa.Result, cold: fa.R
              tol: float) -> Row:
     size = max(1.0, float(np.linalg.norm(units * cold.x)))
     moved, apart = (float(np.linalg.norm(units * (cold.x - other.x))) / size for other in (first, warm))
+    theta = [np.concatenate(result.multipliers) for result in (first, cold)]
+    largest = float(np.abs(theta[1]).max(initial=0.0))
     if not unique:
         apart = abs(warm.fun - cold.fun) / max(1.0, abs(cold.fun))
     verdict = "" if first.success and cold.success else "cold failed"
@@ -165,8 +167,10 @@ def compared(units: Array | float, first: fa.Result, warm: fa.Result, cold: fa.R
         verdict = "apart"
     elif not verdict and kind != "link" and warm.epochs == 0:
         verdict = "nothing to do"
-    return {"verdict": verdict, "moved": moved, "apart": apart, "status_warm": warm.status.name,
-            "status_cold": cold.status.name, "epochs_warm": warm.epochs, "epochs_cold": cold.epochs,
+    return {"verdict": verdict, "moved": moved, "apart": apart,
+            "moved_multipliers": float(np.abs(theta[1] - theta[0]).max()) / largest if largest else 0.0,
+            "status_warm": warm.status.name, "status_cold": cold.status.name,
+            "epochs_warm": warm.epochs, "epochs_cold": cold.epochs,
             "communications_warm": warm.communications, "communications_cold": cold.communications,
             "ratio_epochs": warm.epochs / cold.epochs,
             "ratio_communications": warm.communications / cold.communications}
@@ -192,6 +196,12 @@ def report(rows: Sequence[Row], options: argparse.Namespace) -> str:
                 low, middle, high = np.quantile(found, (0.25, 0.5, 0.75), method="nearest")
                 lines.append(f"{title}, {what}: median {middle:.2f}, quartiles {low:.2f} and {high:.2f}, "
                              f"at most {TARGET:.2f} in {np.mean(found <= TARGET):.0%} of {found.size} changes")
+    for kind in KINDS[:2]:
+        own = [row for row in counted if row["kind"] == kind]
+        if own:
+            x, theta = (np.median(values(own, column)) for column in ("moved", "moved_multipliers"))
+            lines.append(f"{kind}: the optimum moves by {x:.1%} of its size, its multipliers by {theta:.0%} of the "
+                         "largest (medians)")
     for verdict in ("warm failed", "apart", "cold failed"):
         own = [row for row in rows if row["verdict"] == verdict]
         lines.append(f"{len(own)} {verdict}")
