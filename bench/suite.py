@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import product
@@ -230,15 +230,16 @@ def run_one(name: str, n_agents: int, seed: int, options: argparse.Namespace) ->
 # ---- All runs ----
 
 
-def run_all(options: argparse.Namespace) -> list[Row]:
-    """Every family, size and seed, the large ones first; in the order of the families."""
-    tasks = [(name, n_agents, seed) for n_agents in sorted(options.sizes, reverse=True) for name in options.families
-             for seed in range(options.seeds)]
+def run_all(run: Callable[..., list[Row]], options: argparse.Namespace) -> list[Row]:
+    """``run(family, n_agents, seed, options)`` for all, the large ones first; rows in the order of the families."""
     from tqdm import tqdm
 
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the workers: the matrices are small
+    tasks = [(name, n_agents, seed) for n_agents in sorted(options.sizes, reverse=True) for name in options.families
+             for seed in range(options.seeds)]
     rows: list[Row] = []
     with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        jobs = [pool.submit(run_one, *task, options) for task in tasks]
+        jobs = [pool.submit(run, *task, options) for task in tasks]
         try:
             for job in tqdm(as_completed(jobs), total=len(jobs), unit="problem", disable=None):
                 rows += job.result()
@@ -327,9 +328,9 @@ def _times(ratio: float, horizon: float) -> str:
     return f"> {horizon:g}" if ratio == np.inf else "-" if np.isnan(ratio) else f"{ratio:.1f}"
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
+def write_csv(rows: Sequence[Row], path: Path, columns: Sequence[str] = COLUMNS) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        table = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
 
@@ -382,7 +383,7 @@ def _decorate(panel: Any, title: str, label: str) -> None:
     panel.legend(fontsize=8, loc="upper left", framealpha=0.9, edgecolor="none")
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> list[str]:
     """Families by name; a prefix stands for all that begin so."""
     found = [name for part in text.split(",") for name in FAMILIES if name == part or name.startswith(part + "_")]
     if not found:
@@ -394,14 +395,14 @@ def _list(text: str) -> list[str]:
     return text.split(",")
 
 
-def _sizes(text: str) -> list[int]:
+def sizes(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--families", type=_names, default=list(FAMILIES), help="names, or what they begin with")
-    parser.add_argument("--sizes", type=_sizes, default=[10, 50, 200], help="numbers of agents")
+    parser.add_argument("--families", type=names, default=list(FAMILIES), help="names, or what they begin with")
+    parser.add_argument("--sizes", type=sizes, default=[10, 50, 200], help="numbers of agents")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--methods", type=_list, default=["adaptive"], help=f"of {','.join(METHODS)}")
     parser.add_argument("--tol", type=float, default=1e-6)
@@ -417,9 +418,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"argument --methods: {', '.join(unknown)} is not of {', '.join(METHODS)}")
     for folder in (options.cache, options.out):
         folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the workers: the matrices are small
     began = time.perf_counter()
-    rows = run_all(options)
+    rows = run_all(run_one, options)
     text = report(rows, options) + f"\n{time.perf_counter() - began:,.0f} seconds on {options.workers} processes"
     print(text)
     (options.out / "suite.txt").write_text(text + "\n", encoding="utf-8")
