@@ -10,6 +10,9 @@ from fastadapd._terms import Floats
 
 _REGULARIZATION = 1e-8
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
+_CUTS = 8  # so many extrapolations in a row cut to that length, ...
+_PROGRESS = 0.7  # ... while the residual does not fall to this share, lead astray ...
+_REST = 10  # ... and are taken back; then so many steps go without
 _REVERT = 1.2  # an extrapolation that makes the residual grow by more is taken back ...
 _GROWTH = 10.0  # ... and so is one that leaves it this much above the smallest in memory
 
@@ -49,6 +52,8 @@ class Anderson:
         self._last: tuple[Floats, Floats] | None = None
         self._norm = self._smallest = np.inf
         self.residual = np.zeros(0)
+        self._cuts, self._cut_from = 0, (np.inf, np.zeros(0))  # how many in a row; residual and image at the first
+        self._rest = 0
 
     def forget_point(self) -> None:
         """Keep the differences, but begin anew from the next point: the map has changed a little."""
@@ -58,7 +63,8 @@ class Anderson:
         """Everything that `restore` needs."""
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
                 "gram": self._gram.copy(), "products": self._products.copy(), "count": self._count, "last": self._last,
-                "norms": (self._norm, self._smallest), "residual": self.residual}
+                "norms": (self._norm, self._smallest), "residual": self.residual,
+                "cuts": (self._cuts, self._cut_from, self._rest)}
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Anderson:
@@ -67,6 +73,7 @@ class Anderson:
         self._residuals, self._images = saved["residuals"].copy(), saved["images"].copy()
         self._gram, self._products, self._count = saved["gram"].copy(), saved["products"].copy(), saved["count"]
         self._last, (self._norm, self._smallest), self.residual = saved["last"], saved["norms"], saved["residual"]
+        self._cuts, self._cut_from, self._rest = saved["cuts"]
         return self
 
     def _keep(self, residual: Floats, image: Floats, products: Floats) -> None:
@@ -90,13 +97,15 @@ class Anderson:
         Returns
         -------
         ndarray, shape (size,)
-            `after` itself when there is nothing to extrapolate from. When the last extrapolation made the residual
-            grow, the image it started from; the memory is empty then.
+            `after` itself when there is nothing to extrapolate from. When the last extrapolations made the residual
+            grow, or led far without progress, the image they started from; the memory is empty then.
         """
         m = len(self._scale)
-        residual = (after[:m] - before[:m]) * self._scale
+        self.residual = residual = (after[:m] - before[:m]) * self._scale
+        if self._rest:
+            self._rest -= 1
+            return after
         norm = float(np.linalg.norm(residual))
-        self.residual = residual
         if self._last is not None and not norm <= min(_REVERT * self._norm, _GROWTH * self._smallest):
             (_, back), self._last, self._count, self._smallest = self._last, None, 0, np.inf
             return back
@@ -119,4 +128,14 @@ class Anderson:
         move = gamma @ self._images[:used]
         length = float(np.linalg.norm(move[:m] * self._scale))
         limit = _REACH * float(np.linalg.norm(after[:m] * self._scale))
-        return after - (move if length <= limit else limit / length * move)
+        if length <= limit:
+            self._cuts = 0
+            return after - move
+        if self._cuts == 0 or norm < _PROGRESS * self._cut_from[0]:
+            self._cuts, self._cut_from = 0, (norm, after)
+        if self._cuts == _CUTS:
+            self.forget_point()
+            self._count, self._cuts, self._rest = 0, 0, _REST
+            return self._cut_from[1]
+        self._cuts += 1
+        return after - limit / length * move

@@ -198,10 +198,10 @@ class AdaptiveRule:
     of the block with all rows scaled to norm 1 where there are several.
 
     The weight balances the two sides of the saddle point: at epochs 10, 20, 40, ...
-    ``ln w <- (ln w + ln(c |lambda| / |X - X_0|)) / 2`` where lambda is the smallest multiplier with the same force
-    ``B' lambda`` (consensus multipliers of a network with cycles are not unique) and X the farthest point so far. With
-    c = 1 this is the least bound of the gap. What is best on problems with curvature grows like ``c = sqrt(N)``; on
-    linear programs it is a third of the bound's.
+    ``ln w <- (ln w + ln(c |lambda| / |X - X_0|)) / 2`` with X the farthest point so far. Consensus multipliers of a
+    network with cycles are not unique, so |lambda| is taken from their force, as if all singular values of B were
+    alike: ``|lambda| = |B' lambda| sqrt(N) / |B|_F``. With c = 1 this is the least bound of the gap. What is best on
+    problems with curvature grows like ``c = sqrt(2 N)``; on linear programs it is a third of the bound's.
     From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
 
     Parameters
@@ -219,6 +219,8 @@ class AdaptiveRule:
         row_sums: Floats = np.asarray(B.sum(axis=1)).ravel()
         self._row_sums = np.where(row_sums > 0, row_sums, 1.0)  # the empty row of a single agent
         self._pull = np.where(pull > 0, pull, 1.0)
+        size = float(np.linalg.norm(self._B.data))
+        self._gain = float(np.sqrt(len(pull))) / size if size > 0 else 1.0
         self._momentum, self._relaxation = momentum, relaxation
         self._smooth = bool(problem.lipschitz().any())
         self._curved = self._smooth or any(np.any(group.term.curvature) for group in problem.constraints)
@@ -264,8 +266,8 @@ class AdaptiveRule:
         force : ndarray, shape (N, n)
             ``B' lambda``.
         """
-        factor = np.sqrt(len(force)) if self._curved else 1.0 / 3.0
-        dual = factor * float(np.linalg.norm(smallest_multiplier(self._B, force, 1e-2)))
+        factor = np.sqrt(2.0 * len(force)) if self._curved else 1.0 / 3.0
+        dual = factor * float(np.linalg.norm(force)) * self._gain
         if not (0 < distance < np.inf and 0 < dual < np.inf):
             return weight
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
