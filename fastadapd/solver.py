@@ -22,7 +22,7 @@ from fastadapd.methods._base import Start
 from fastadapd.metrics import Evaluator, Measures
 from fastadapd.network import Network
 from fastadapd.problem import Problem
-from fastadapd.result import Result, Status
+from fastadapd.result import PerAgent, Result, Status
 from fastadapd.scaling import coordinate_units
 from fastadapd.steps import smallest_multiplier
 
@@ -169,13 +169,13 @@ class Solver:
                                      f"solver goes on with {self.problem.n_agents} and {self.problem.dim}")
         run, units = self._run, self._units
         rows = np.diff(problem.row_ptr)
-        multipliers = [theta if len(theta) == m else np.zeros(m)
-                       for theta, m in zip(self._per_agent(run.theta), rows, strict=True)]
-        theta = np.concatenate(multipliers)
+        kept = rows == np.diff(self.problem.row_ptr)
+        theta = np.zeros(problem.n_rows)
+        theta[np.repeat(kept, rows)] = run.theta[np.repeat(kept, np.diff(self.problem.row_ptr))]
         for group, at in problem.constraint_rows():
             if not group.term.equality:  # it may have been an equation before
                 theta[at] = np.maximum(theta[at], 0.0)
-        multipliers = np.split(theta, problem.row_ptr[1:-1])
+        multipliers = PerAgent(theta, problem.row_ptr)
         if other is self.network:
             lambda_ = run.consensus_multipliers
         else:
@@ -210,11 +210,15 @@ class Solver:
         if len(multipliers) != self.problem.n_agents:
             raise InvalidOptionError(f"multipliers has {len(multipliers)} arrays; it needs one for each of the "
                                      f"{self.problem.n_agents} agents")
-        arrays = [_finite(f"multipliers of agent {i}", m) for i, m in enumerate(multipliers)]
-        for i, (array, rows) in enumerate(zip(arrays, np.diff(self.problem.row_ptr), strict=True)):
-            if array.shape != (rows,):
-                raise InvalidOptionError(f"multipliers of agent {i} has shape {array.shape}; the agent has {rows} rows")
-        theta = np.concatenate(arrays)
+        if isinstance(multipliers, PerAgent) and np.array_equal(multipliers.ptr, self.problem.row_ptr):
+            theta = _finite("multipliers", multipliers.flat)
+        else:
+            arrays = [_finite(f"multipliers of agent {i}", m) for i, m in enumerate(multipliers)]
+            for i, (array, rows) in enumerate(zip(arrays, np.diff(self.problem.row_ptr), strict=True)):
+                if array.shape != (rows,):
+                    raise InvalidOptionError(f"multipliers of agent {i} has shape {array.shape}; "
+                                             f"the agent has {rows} rows")
+            theta = np.concatenate(arrays)
         for group, rows in self.problem.constraint_rows():
             wrong = (theta[rows] < 0).any(axis=1)
             if not group.term.equality and wrong.any():
@@ -332,8 +336,8 @@ class Solver:
             return Status.UNBOUNDED
         return Status.STALLED if stalled else None
 
-    def _per_agent(self, theta: Floats) -> tuple[Floats, ...]:
-        return tuple(np.split(theta.copy(), self.problem.row_ptr[1:-1]))
+    def _per_agent(self, theta: Floats) -> PerAgent:
+        return PerAgent(theta.copy(), self.problem.row_ptr)
 
     def _is_steady(self, now: int) -> bool:
         """Whether the decision has hardly moved during the last fifth of the run: a slow run is not done yet.
