@@ -20,6 +20,7 @@ __all__ = ["Network"]
 _CONSENSUS = ("edge", "laplacian", "metropolis", "max-degree")
 _MIXING = ("metropolis", "lazy-metropolis", "max-degree", "laplacian", "best-constant")
 _ROUNDING = 1e-10  # what is still zero in a user's matrix, relative to its own entries
+_DENSE_MATRIX = 4096  # up to this many entries a dense product is faster than a sparse one
 _DENSE_SPECTRUM = 500  # up to this many agents a dense eigenvalue solver is the fastest
 _DENSE_NULL_SPACE = 2000
 _SPECTRUM_TOLERANCE = 1e-6  # of the residual; where eigenvalues are apart, the error is about its square
@@ -184,6 +185,49 @@ class Network:
         return _read_only(step * generator)
 
     @cached_property
+    def consensus_transpose(self) -> Matrix:
+        """B', (N, R) csr_array with sorted indices."""
+        columns = self.consensus_matrix.tocsc()
+        return _read_only(sp.csr_array((columns.data, columns.indices, columns.indptr), shape=columns.shape[::-1]))
+
+    @cached_property
+    def consensus_weights(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Sums of |B_ri|, over the rows for each agent (N,), and over the agents for each row (R,)."""
+        if self.consensus == "edge":
+            return _read_only(self.degrees.astype(np.float64)), _read_only(np.full(self.n_edges, 2.0))
+        sizes = abs(self.consensus_matrix)
+        return _read_only(np.ravel(sizes.sum(axis=0))), _read_only(np.ravel(sizes.sum(axis=1)))
+
+    def multiply(self, copies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """B X of shape (R, n), for X of shape (N, n)."""
+        B: Any = self.consensus_matrix if self._dense is None else self._dense
+        return B @ copies
+
+    def transpose_multiply(self, multipliers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """B' Y of shape (N, n), for Y of shape (R, n)."""
+        transpose: Any = self.consensus_transpose if self._dense is None else self._dense.T
+        return transpose @ multipliers
+
+    def gram_multiply(self, copies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """B'B X of shape (N, n), for X of shape (N, n)."""
+        if self.consensus == "edge" and self._dense is None:  # the Laplacian, without R rows in between
+            return self.degrees[:, None] * copies - self.adjacency @ copies
+        return self.transpose_multiply(self.multiply(copies))
+
+    @cached_property
+    def gram_diagonal(self) -> npt.NDArray[np.float64]:
+        """Diagonal of B'B, (N,)."""
+        if self.consensus == "edge":
+            return self.consensus_weights[0]
+        return _read_only(np.ravel(self.consensus_matrix.power(2).sum(axis=0)))
+
+    @cached_property
+    def _dense(self) -> npt.NDArray[np.float64] | None:
+        """B, if it is small."""
+        B = self.consensus_matrix
+        return _read_only(B.toarray()) if B.shape[0] * B.shape[1] <= _DENSE_MATRIX else None
+
+    @cached_property
     def owned_rows(self) -> tuple[Ints, npt.NDArray[np.int32]]:
         """The rows of B that each agent owns, as two arrays ``start`` (N + 1,) of int64 and ``rows`` of int32.
 
@@ -191,8 +235,8 @@ class Network:
         form row i.
         """
         if self.form == "edge":
-            by_agent = self.consensus_matrix.tocsc()
-            start, rows = by_agent.indptr.astype(np.int64), by_agent.indices.astype(np.int32)
+            by_agent = self.consensus_transpose
+            start, rows = by_agent.indptr.astype(np.int64), by_agent.indices.astype(np.int32, copy=False)
         else:
             start, rows = np.arange(self.n_agents + 1, dtype=np.int64), np.arange(self.n_agents, dtype=np.int32)
         return _read_only(start), _read_only(rows)

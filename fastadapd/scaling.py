@@ -9,7 +9,6 @@ from fastadapd._terms import Floats
 from fastadapd.problem import Problem
 
 _SWEEPS = 20
-_EVEN = 1e-4  # columns that are this close to each other stay so
 _BLOCK = 1 << 13  # rows at a time: they stay in the cache
 _WORTHWHILE = 10.0  # a spread of units below this is left alone
 
@@ -49,7 +48,7 @@ def coordinate_units(problem: Problem) -> Floats | None:
         return None
     used = np.any([block.any(axis=1) for block in blocks], axis=0)
     squared = np.ones(n)
-    for _ in range(_SWEEPS):
+    for left in reversed(range(_SWEEPS)):
         columns = np.zeros(n)
         for block in blocks:
             scaled = block * squared[:, None]
@@ -57,8 +56,10 @@ def coordinate_units(problem: Problem) -> Floats | None:
             columns += scaled.sum(axis=1)
         columns = np.where(columns > 0, columns / count, 1.0)
         squared /= columns
-        if columns.max(where=used, initial=0.0) <= (1.0 + _EVEN) * columns.min(where=used, initial=np.inf):
-            break
+        # the columns come closer to each other in every sweep: this bounds what the remaining ones can do
+        spread = np.ptp(np.log2(squared[used])) + left * np.ptp(np.log2(columns[used]))
+        if 0.5 * spread + 1.0 <= np.log2(_WORTHWHILE):  # rounding to powers of 2 adds the 1
+            return None
     squared[~used] = np.median(squared[used])
     units = np.exp2(np.round(0.5 * (np.log2(squared) - np.log2(squared).mean())))
     return units if units.max() > _WORTHWHILE * units.min() else None

@@ -179,7 +179,7 @@ class Solver:
         if other is self.network:
             lambda_ = run.consensus_multipliers
         else:
-            lambda_ = smallest_multiplier(other.consensus_matrix, run.force(), 1e-10, 10 * problem.n_agents + 100)
+            lambda_ = smallest_multiplier(other, run.force(), 1e-10, 10 * problem.n_agents + 100)
         self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
         self._run.inherit(run)
 

@@ -238,29 +238,29 @@ def pack_network(network: Network) -> NetworkArrays:
     -------
     NetworkArrays
     """
-    owned_ptr, owned_row = network.owned_rows
-    return _pack_matrix(network.consensus_matrix, owned_ptr, owned_row, network.form == "edge")
+    return _pack_matrix(network.consensus_matrix, network.consensus_transpose, *network.owned_rows,
+                        network.form == "edge")
 
 
 def pack_laplacian(network: Network) -> NetworkArrays:
     """The graph Laplacian, for methods that add up differences with neighbours."""
     N = network.n_agents
-    return _pack_matrix(network.laplacian, np.arange(N + 1), np.arange(N), False)
+    L = network.laplacian  # symmetric
+    return _pack_matrix(L, L, np.arange(N + 1), np.arange(N), False)
 
 
-def _pack_matrix(B: Any, owned_ptr: Any, owned_row: Any, is_edge_form: bool) -> NetworkArrays:
-    columns = B.tocsc()
+def _pack_matrix(B: Any, transpose: Any, owned_ptr: Any, owned_row: Any, is_edge_form: bool) -> NetworkArrays:
     return NetworkArrays(
         n_rows=B.shape[0],
         is_edge_form=int(is_edge_form),
         owned_ptr=np.asarray(owned_ptr, dtype=np.int64),
         owned_row=np.asarray(owned_row, dtype=np.int32),
-        row_ptr=B.indptr.astype(np.int64),
-        row_agent=B.indices.astype(np.int32),
-        row_value=B.data.astype(np.float64),
-        column_ptr=columns.indptr.astype(np.int64),
-        column_row=columns.indices.astype(np.int32),
-        column_value=columns.data.astype(np.float64),
+        row_ptr=np.asarray(B.indptr, dtype=np.int64),
+        row_agent=np.asarray(B.indices, dtype=np.int32),
+        row_value=B.data,
+        column_ptr=np.asarray(transpose.indptr, dtype=np.int64),
+        column_row=np.asarray(transpose.indices, dtype=np.int32),
+        column_value=transpose.data,
     )
 
 

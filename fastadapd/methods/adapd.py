@@ -130,8 +130,6 @@ class _ADAPDRun(Run):
     def __init__(self, problem: Problem, network: Network, engine: Engine, steps: ADAPDSteps, start: Start):
         N, n, R, M = problem.n_agents, problem.dim, network.consensus_matrix.shape[0], problem.n_rows
         self._engine, self._network, self.steps = engine, network, steps
-        self._B: Any = network.consensus_matrix
-        self._transposed = self._B.T.tocsr()
         # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and then what they imply
         self._point = np.zeros(N * n + 2 * R * n + 2 * M)
         parts = np.split(self._point, np.cumsum([N * n, R * n, M, R * n]))
@@ -148,7 +146,8 @@ class _ADAPDRun(Run):
             s_last=parts[3].reshape(R, n),
         )
         self.state.x[:] = start.x
-        self.state.s_last[:] = np.asarray(self._B @ start.x)
+        if start.x.any():
+            self.state.s_last[:] = network.multiply(start.x)
         if start.theta is not None:
             self.state.theta[:] = start.theta
         if start.lambda_ is not None:
@@ -178,7 +177,7 @@ class _ADAPDRun(Run):
         return (N * self.state.x + self.state.x_sum + held) / (K + N - 1)
 
     def force(self) -> Floats:
-        return np.ascontiguousarray(self._transposed @ self.state.lambda_)
+        return self._network.transpose_multiply(self.state.lambda_)
 
     def floats_sent(self) -> int:
         # to each neighbour its new x_i and the multiplier of a row: 2 n numbers
