@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -256,12 +255,11 @@ class Solver:
             raise InvalidOptionError(f"time_limit is {time_limit}; it must be a positive number of seconds")
         began = time.perf_counter()
         end = self._run.activations + self._whole(epochs * self.problem.n_agents)
-        with _interruptible() as interrupted, self._bar(end) as bar:
-            self._status = self._loop(end, began, time_limit, interrupted, bar)
+        with _Interruptible() as interrupt, self._bar(end) as bar:
+            self._status = self._loop(end, began, time_limit, interrupt, bar)
         self._runtime += time.perf_counter() - began
 
-    def _loop(self, end: int, began: float, time_limit: float | None, interrupted: Callable[[], bool],
-              bar: Any) -> Status:
+    def _loop(self, end: int, began: float, time_limit: float | None, interrupt: _Interruptible, bar: Any) -> Status:
         run, chunk = self._run, 256
         while True:
             now = run.activations
@@ -285,7 +283,7 @@ class Solver:
                 return Status.MAX_EPOCHS
             if now == run.milestone():
                 run.pass_milestone()
-            if interrupted():
+            if interrupt.pressed:
                 return Status.INTERRUPTED
             if time_limit is not None and time.perf_counter() - began >= time_limit:
                 return Status.TIME_LIMIT
@@ -353,7 +351,7 @@ class Solver:
         return float(np.linalg.norm(mean - earlier[-1])) / self._evaluate.size(mean) if earlier else 0.0
 
     def _remember(self, now: int) -> None:
-        self._means.append((now, self._copies().mean(axis=0)))
+        self._means.append((now, self._copies().sum(axis=0) / self.problem.n_agents))
         while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
             del self._means[0]
 
@@ -489,20 +487,23 @@ class Solver:
         self._best, self._next_proof, self._certificate = saved["best"], saved["next_proof"], None
         self._runtime, self._last, self._status = saved["runtime"], None, None
 
-    @contextmanager
-    def _bar(self, end: int) -> Iterator[Any]:
+    def _bar(self, end: int) -> Any:
         if not self._progress:
-            yield _NoBar()
-            return
+            return _NoBar()
         from tqdm.auto import tqdm
 
         total = (end - self._run.activations) / self.problem.n_agents
-        with tqdm(total=round(total), unit="epoch", desc=self._method.name,
-                  bar_format="{l_bar}{bar}| {n:.0f}/{total_fmt} epochs [{elapsed}, {rate_fmt}{postfix}]") as bar:
-            yield bar
+        return tqdm(total=round(total), unit="epoch", desc=self._method.name,
+                    bar_format="{l_bar}{bar}| {n:.0f}/{total_fmt} epochs [{elapsed}, {rate_fmt}{postfix}]")
 
 
 class _NoBar:
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
     def update(self, n: float) -> None:
         pass
 
@@ -520,26 +521,27 @@ def _check_fit(problem: Problem, network: Network) -> None:
         raise InvalidOptionError(f"network has {network.n_agents} agents but problem has {problem.n_agents}")
 
 
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+class _Interruptible:
     """Note Ctrl-C instead of raising in the middle of an update; a second one raises at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
+
     pressed = False
-    before = signal.getsignal(signal.SIGINT)
+    _before: Any = None
 
-    def note(number: int, frame: Any) -> None:
-        nonlocal pressed
-        if pressed:
+    def __enter__(self) -> _Interruptible:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.getsignal(signal.SIGINT)
+            if self._before is not None:  # None: a handler from outside Python, which could not be put back
+                signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.pressed:
             raise KeyboardInterrupt
-        pressed = True
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
+        self.pressed = True
 
 
 def _named(agents: tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ Every tuple below is the C struct of the same fields; the header documents lengt
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -190,7 +191,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
         table = data[shared_size:].reshape(N, -1)
         column = int(starts[0]) - shared_size
         for array, axes in zip(arrays, group.term._axes.values(), strict=True):
-            width = int(np.prod(array.shape[array.ndim - axes :], dtype=np.int64))
+            width = math.prod(array.shape[array.ndim - axes :])
             table[:, column : column + width] = array.reshape(-1, width)
             column += width
         next_own[:] += size
@@ -269,8 +270,7 @@ def _packed(term: Term, dim: int) -> tuple[Floats, ...]:
 
 
 def _size(arrays: tuple[Floats, ...], term: Term) -> int:
-    return sum(int(np.prod(a.shape[a.ndim - axes :], dtype=np.int64))
-               for a, axes in zip(arrays, term._axes.values(), strict=True))
+    return sum(math.prod(a.shape[a.ndim - axes :]) for a, axes in zip(arrays, term._axes.values(), strict=True))
 
 
 def _code(table: dict[type[Term], tuple[str, int]], term: Term) -> int:
