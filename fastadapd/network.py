@@ -177,8 +177,9 @@ class Network:
     def consensus_matrix(self) -> Matrix:
         """The consensus matrix B, (R, N) csr_array with sorted indices: R = E in edge form, R = N in node form."""
         if self.consensus == "edge":
-            parts = np.tile([1.0, -1.0], self.n_edges), self.edges.ravel(), 2 * np.arange(self.n_edges + 1)
-            return _read_only(_compact(sp.csr_array(parts, shape=(self.n_edges, self.n_agents))))
+            start = np.arange(0, 2 * self.n_edges + 1, 2, dtype=_index_type(2 * self.n_edges))
+            parts = np.tile([1.0, -1.0], self.n_edges), self.edges.ravel(), start
+            return _read_only(sp.csr_array(parts, shape=(self.n_edges, self.n_agents)))
         if self.consensus == "laplacian":
             return self.laplacian
         step, generator = self._generator(self.consensus)
@@ -465,7 +466,7 @@ def _integer_pairs(graph: Any) -> Ints:
             f"graph: the agents of an edge must be integers, but those of {tuple(bad)} are not; "
             "number your nodes from 0, or give a networkx graph, which may have any labels"
         )
-    return pairs.astype(np.int64)
+    return pairs.astype(np.int64, copy=False)
 
 
 def _check_pairs(pairs: Ints, n_agents: int) -> None:
@@ -486,9 +487,10 @@ def _check_pairs(pairs: Ints, n_agents: int) -> None:
 
 
 def _adjacency(pairs: npt.NDArray[Any], n_agents: int) -> Matrix:
-    i, j = pairs.T
+    i, j = pairs.astype(_index_type(max(n_agents, 2 * len(pairs)))).T
     ends = np.concatenate((i, j)), np.concatenate((j, i))
-    return _ones(sp.coo_array((np.ones(2 * len(pairs)), ends), shape=(n_agents, n_agents)).tocsr())
+    pattern = np.ones(2 * len(pairs), dtype=np.int8)
+    return _ones(sp.coo_array((pattern, ends), shape=(n_agents, n_agents)).tocsr())
 
 
 def _sparse_pattern(graph: Any) -> Matrix:
@@ -631,10 +633,14 @@ def _ones(matrix: Any) -> Matrix:
 
 
 def _compact(matrix: Matrix) -> Matrix:
-    """The same matrix with 32-bit indices, unless it is too large."""
-    if max(matrix.nnz, *matrix.shape) <= np.iinfo(np.int32).max:
-        matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    """The same matrix with 32-bit indices, unless it is too large; they may be shared."""
+    index = _index_type(max(matrix.nnz, *matrix.shape))
+    matrix.indices, matrix.indptr = matrix.indices.astype(index, copy=False), matrix.indptr.astype(index, copy=False)
     return matrix
+
+
+def _index_type(largest: int) -> type[np.signedinteger[Any]]:
+    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
 
 
 def _rows_of(matrix: Any) -> Ints:

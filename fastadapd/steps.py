@@ -212,8 +212,9 @@ class AdaptiveRule:
     def __init__(self, problem: Problem, network: Network, momentum: str, relaxation: float):
         self._problem, self._network = problem, network
         pull, row_sums = network.consensus_weights
-        self._row_sums = np.where(row_sums > 0, row_sums, 1.0)  # the empty row of a single agent
-        self._pull = np.where(pull > 0, pull, 1.0)
+        # 1 for the empty row of a single agent
+        self._row_sums = row_sums if row_sums.all() else np.where(row_sums > 0, row_sums, 1.0)
+        self._pull = pull if pull.all() else np.where(pull > 0, pull, 1.0)
         self._momentum, self._relaxation = momentum, relaxation
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         for group, rows in problem.constraint_rows():
@@ -257,7 +258,9 @@ class AdaptiveRule:
         force : ndarray, shape (N, n)
             ``B' lambda``.
         """
-        dual = np.sqrt(len(force)) * float(np.linalg.norm(smallest_multiplier(self._network, force, 1e-2)))
+        potential = _potential(self._network, force, 1e-2)
+        size = float(np.vdot(potential, self._network.gram_multiply(potential)))  # squared, of the smallest multiplier
+        dual = np.sqrt(len(force) * max(size, 0.0))
         if not (0 < distance < np.inf and 0 < dual < np.inf):
             return weight
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
@@ -307,6 +310,11 @@ def smallest_multiplier(network: Network, force: Floats, rtol: float, iterations
     iterations : int
         At most.
     """
+    return network.multiply(_potential(network, force, rtol, iterations))
+
+
+def _potential(network: Network, force: Floats, rtol: float, iterations: int = 100) -> Floats:
+    """The X (N, n) of the smallest multiplier ``B X``."""
     diagonal = network.gram_diagonal
     scale = 1.0 / np.where(diagonal > 0, diagonal, 1.0)[:, None]
     solution, residual = np.zeros_like(force), force.copy()
@@ -325,4 +333,4 @@ def smallest_multiplier(network: Network, force: Floats, rtol: float, iterations
         product, before = float(np.vdot(residual, scaled)), product
         direction *= product / before
         direction += scaled
-    return network.multiply(solution)
+    return solution

@@ -145,8 +145,8 @@ class _ADAPDRun(Run):
             lambda_=parts[1].reshape(R, n),
             s_last=parts[3].reshape(R, n),
         )
-        self.state.x[:] = start.x
-        if start.x.any():
+        if start.x.any():  # else leave memory untouched
+            self.state.x[:] = start.x
             self.state.s_last[:] = network.multiply(start.x)
         if start.theta is not None:
             self.state.theta[:] = start.theta
@@ -173,8 +173,10 @@ class _ADAPDRun(Run):
         N, K = len(self.state.x), self.activations
         if K == 0:
             return self.state.x.copy()
-        held = (K - self.state.since)[:, None] * self.state.x
-        return (N * self.state.x + self.state.x_sum + held) / (K + N - 1)
+        total = (N + K - self.state.since)[:, None] * self.state.x
+        total += self.state.x_sum
+        total /= K + N - 1
+        return total
 
     def force(self) -> Floats:
         return self._network.transpose_multiply(self.state.lambda_)
@@ -195,7 +197,7 @@ class _AdaptiveRun(_ADAPDRun):
         self._epoch = self._rebalance = _PERIOD
         # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
         cold = start.lambda_ is None and start.theta is None
-        self._x_start = start.x.copy() if cold else np.zeros_like(start.x)
+        self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
         self._farthest = 0.0
         size = self._point.size
         self._memory = memory if 2 * 8 * memory * size <= _MEMORY_BYTES else _MEMORY_BYTES // (16 * size)
