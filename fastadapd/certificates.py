@@ -69,6 +69,8 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
     low, high = problem.box
     if (low > high).any():
         return _boxes_apart(problem), np.inf
+    if not theta.any():
+        return None
     radius = _REACH * length
     low, high = np.maximum(low, x - radius), np.minimum(high, x + radius)
     if (low > high).any():

@@ -143,7 +143,7 @@ class Evaluator:
 
 def _spread(x: Floats) -> tuple[float, float]:
     """The largest distance of a copy to the mean, and the norm of the mean."""
-    mean = x.sum(axis=0) / len(x)
+    mean = np.add.reduce(x) / len(x)
     farthest = 0.0
     for k in range(0, len(x), _BLOCK):
         farthest = np.maximum(farthest, (np.square(x[k : k + _BLOCK] - mean)).sum(axis=1).max())
