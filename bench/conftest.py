@@ -95,6 +95,15 @@ def targets(medians: dict[tuple, float]) -> Iterator[str]:
     yield target("Numba within 2 times of C", loss, loss and loss <= 2)
     seconds = medians.get(("process", "import and first solve, c"))
     yield target("import plus first solve with C under half a second", seconds, seconds and seconds < 0.5)
+    bare, ours = medians.get(("process", "import numpy, scipy.sparse")), medians.get(("process", "import fastadapd"))
+    ratio = ours / bare if ours and bare else None
+    yield target("import within 1.3 times of NumPy with scipy.sparse", ratio, ratio and ratio <= 1.3)
+    seconds = medians.get(("process", "import and first solve, numba"))
+    yield target("import plus first solve with Numba's cache under 1.5 seconds", seconds, seconds and seconds < 1.5)
+    solve, loop, run = (medians.get(("fixed", what)) for what in ("solve", "loop", "run"))
+    extra = 1e3 * (solve - loop) if solve and loop else None
+    yield target("solve of 5 agents at most 1 ms above the loop", extra, extra and extra <= 1)
+    yield target("Solver.run of one epoch at most 20 microseconds", run and 1e6 * run, run and 1e6 * run <= 20)
 
 
 def target(text: str, figure: float | None, reached: bool | None) -> str:

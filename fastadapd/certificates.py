@@ -6,6 +6,7 @@ is made only when it holds there, and nothing is claimed in doubt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ class Certificate:
         The agents it takes, the most important first.
     radius : float
         The proof holds for all points whose coordinates differ from the result's x by at most this much.
-    multipliers : tuple of ndarray, or None
+    multipliers : sequence of ndarray, or None
         Infeasible: multipliers theta with ``sum_i theta_i' g_i(x) > 0`` at all these points. Where the radius is
         infinite the boxes of the two agents do not meet, and no multipliers are needed.
     direction : ndarray, shape (dim,), or None
@@ -40,7 +41,7 @@ class Certificate:
     kind: str
     agents: tuple[int, ...]
     radius: float
-    multipliers: tuple[Floats, ...] | None = None
+    multipliers: Sequence[Floats] | None = None
     direction: Floats | None = None
 
 
@@ -65,20 +66,25 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
     """
     if not np.isfinite(theta).all():
         return None
-    apart = _boxes_apart(problem)
-    if apart is not None:
-        return apart, np.inf
+    low, high = problem.box
+    if (low > high).any():
+        return _boxes_apart(problem), np.inf
+    if not theta.any():
+        return None
     radius = _REACH * length
-    low, high = _box(problem, x, radius)
+    low, high = np.maximum(low, x - radius), np.minimum(high, x + radius)
     if (low > high).any():
         return None
-    weights, slope, size = np.zeros(problem.n_agents), np.zeros(problem.dim), 0.0
-    hessian = np.zeros((problem.dim, problem.dim))
+    weights, size = np.zeros(problem.n_agents), 0.0
     for group, rows in problem.constraint_rows():
-        at = np.broadcast_to(x, (len(group.agents), problem.dim))
-        parts = theta[rows] * group.term.value(at)
+        parts = theta[rows] * group.term.value(x)
         weights[group.agents] += parts.sum(axis=1)
         size += float(np.abs(parts).sum())
+    if weights.sum() <= 0 and (low <= x).all() and (x <= high).all():
+        return None  # the two bounds below are not above the value at x
+    slope, hessian = np.zeros(problem.dim), np.zeros((problem.dim, problem.dim))
+    for group, rows in problem.constraint_rows():
+        at = np.broadcast_to(x, (len(group.agents), problem.dim))
         slope += np.einsum("ir,irj->j", theta[rows], group.term.jacobian(at))
         hessian += group.term.weighted_hessian(theta[rows])
     if not (np.isfinite(hessian).all() and np.isfinite(slope).all() and np.isfinite(size)):
@@ -129,21 +135,8 @@ def unbounded(problem: Problem, x: Floats, length: float) -> tuple[Floats, float
     return direction, radius
 
 
-def _box(problem: Problem, x: Floats, radius: float) -> tuple[Floats, Floats]:
-    """The part of the large box around x that lies in all agents' boxes."""
-    low, high = x - radius, x + radius
-    for group in problem.regularizers:
-        term: Any = group.term
-        if isinstance(term, regularizers.Box):
-            low = np.maximum(low, np.atleast_2d(term.lower).max(axis=0))
-            high = np.minimum(high, np.atleast_2d(term.upper).min(axis=0))
-        elif isinstance(term, regularizers.NonNegative):
-            low = np.maximum(low, 0.0)
-    return low, high
-
-
-def _boxes_apart(problem: Problem) -> Floats | None:
-    """Weights of two agents whose boxes do not meet, if there are any."""
+def _boxes_apart(problem: Problem) -> Floats:
+    """Weights of two agents whose boxes do not meet."""
     N, n = problem.n_agents, problem.dim
     low, high = np.full(n, -np.inf), np.full(n, np.inf)
     owner = np.zeros((2, n), dtype=np.int64)
@@ -161,9 +154,6 @@ def _boxes_apart(problem: Problem) -> Floats | None:
             better = best > present if k == 0 else best < present
             present[better] = best[better]
             owner[k, better] = group.agents[at][better]
-    apart = np.flatnonzero(low > high)
-    if not apart.size:
-        return None
     weights = np.zeros(N)
-    weights[owner[:, apart[0]]] = 1.0
+    weights[owner[:, np.argmax(low > high)]] = 1.0
     return weights

@@ -22,6 +22,7 @@ user's when the coordinates have very different units (`fastadapd.scaling`).
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from fastadapd.engines.packing import MEASURES
 from fastadapd.problem import Problem
 
 _COLUMN = {name: k for k, name in enumerate(MEASURES)}
+_BLOCK = 1 << 14  # agents at a time, for the sake of memory
 
 
 class Measures(NamedTuple):
@@ -67,6 +69,7 @@ class Evaluator:
         self._curvature = np.zeros(problem.n_rows)
         for group, rows in problem.constraint_rows():
             self._curvature[rows] = np.reshape(group.term.curvature, (-1, 1))
+        self._is_affine = not self._curvature.any()
         origin = np.zeros(problem.dim)
         pushes = np.zeros((problem.n_agents, problem.dim))
         _, at_origin = engine.measure(origin, np.zeros(problem.n_rows), pushes, np.ones(problem.n_agents))
@@ -79,8 +82,7 @@ class Evaluator:
         self._sizes = np.maximum(sizes, 1e-3 * self._lipschitz * self._length)
         total = np.zeros(problem.dim)
         for group in problem.objectives:
-            at = np.zeros((len(group.agents), problem.dim))
-            total += np.broadcast_to(group.term.gradient(at), at.shape).sum(axis=0)
+            total += np.broadcast_to(group.term.gradient(origin), (len(group.agents), problem.dim)).sum(axis=0)
         self._total = float(np.linalg.norm(total)) / problem.n_agents
         self._gradient_size = _typical(self._sizes, self._total)
 
@@ -98,7 +100,7 @@ class Evaluator:
 
     def size(self, mean: Floats) -> float:
         """The length that distances are compared with: max(X, |mean|)."""
-        return max(self._length, float(np.linalg.norm(mean)))
+        return max(self._length, math.sqrt(mean @ mean))
 
     def fun(self, x: Floats) -> float:
         """Sum of all costs and simple terms at one point (n,)."""
@@ -108,7 +110,7 @@ class Evaluator:
         """Measure the agents' copies x (N, n) with multipliers theta (M,) and ``B' lambda`` (N, n)."""
         N = self._problem.n_agents
         curvature = self._lipschitz
-        if theta.size:
+        if not self._is_affine:
             sums = np.concatenate([[0.0], np.cumsum(theta * self._curvature)])
             curvature = curvature + np.diff(sums[self._problem.row_ptr])
         apart, length = _spread(x)
@@ -117,11 +119,12 @@ class Evaluator:
         step = 1.0 / np.maximum(curvature, (self._gradient_size or 1.0) / size)
         _, rows = self._engine.measure(x, theta, force, step)
         fun = float(rows[:, _COLUMN["value"]].sum())
+        most = rows.max(axis=0).tolist()
         consensus = apart / size
-        primal = float(rows[:, _COLUMN["distance"]].max()) / size
+        primal = most[_COLUMN["distance"]] / size
         gradient = _typical(np.maximum(self._sizes, rows[:, _COLUMN["gradient"]]), self._total)
         if gradient > 0:
-            stationarity = float(rows[:, _COLUMN["stationarity"]].max()) / gradient
+            stationarity = most[_COLUMN["stationarity"]] / gradient
             complementarity = float(rows[:, _COLUMN["complementarity"]].sum()) / (N * gradient * size)
         else:
             stationarity = complementarity = 0.0
@@ -129,9 +132,9 @@ class Evaluator:
         return Measures(
             fun=fun,
             suboptimality=abs(fun - self._optimum) / max(1.0, abs(self._optimum)),
-            infeasibility=float(rows[:, _COLUMN["violation"]].max()),
+            infeasibility=most[_COLUMN["violation"]],
             consensus_violation=_relative(*(_spread(x * self._units) if self._units is not None else (apart, length))),
-            residual=max(parts) if np.isfinite(parts).all() else np.inf,
+            residual=max(parts) if all(map(math.isfinite, parts)) else np.inf,
             primal=primal,
             stationarity=stationarity,
             complementarity=complementarity,
@@ -140,8 +143,11 @@ class Evaluator:
 
 def _spread(x: Floats) -> tuple[float, float]:
     """The largest distance of a copy to the mean, and the norm of the mean."""
-    mean = x.mean(axis=0)
-    return float(np.sqrt(((x - mean) ** 2).sum(axis=1).max())), float(np.linalg.norm(mean))
+    mean = np.add.reduce(x) / len(x)
+    farthest = 0.0
+    for k in range(0, len(x), _BLOCK):
+        farthest = np.maximum(farthest, (np.square(x[k : k + _BLOCK] - mean)).sum(axis=1).max())
+    return math.sqrt(farthest), math.sqrt(mean @ mean)
 
 
 def _typical(sizes: Floats, mean: float) -> float:
@@ -149,8 +155,10 @@ def _typical(sizes: Floats, mean: float) -> float:
     positive = np.sort(sizes[sizes > 0])
     if not positive.size:
         return 0.0
-    low = max(float(positive[(positive.size - 1) // 4]), mean)
-    return max(min(float(np.median(positive)), low), 1e-9 * float(positive[-1]))
+    last = positive.size - 1
+    low = max(float(positive[last // 4]), mean)
+    median = 0.5 * float(positive[last // 2] + positive[(last + 1) // 2])
+    return max(min(median, low), 1e-9 * float(positive[-1]))
 
 
 def _relative(distance: float, length: float) -> float:

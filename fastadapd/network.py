@@ -20,6 +20,7 @@ __all__ = ["Network"]
 _CONSENSUS = ("edge", "laplacian", "metropolis", "max-degree")
 _MIXING = ("metropolis", "lazy-metropolis", "max-degree", "laplacian", "best-constant")
 _ROUNDING = 1e-10  # what is still zero in a user's matrix, relative to its own entries
+_DENSE_MATRIX = 4096  # up to this many entries a dense product is faster than a sparse one
 _DENSE_SPECTRUM = 500  # up to this many agents a dense eigenvalue solver is the fastest
 _DENSE_NULL_SPACE = 2000
 _SPECTRUM_TOLERANCE = 1e-6  # of the residual; where eigenvalues are apart, the error is about its square
@@ -176,12 +177,56 @@ class Network:
     def consensus_matrix(self) -> Matrix:
         """The consensus matrix B, (R, N) csr_array with sorted indices: R = E in edge form, R = N in node form."""
         if self.consensus == "edge":
-            parts = np.tile([1.0, -1.0], self.n_edges), self.edges.ravel(), 2 * np.arange(self.n_edges + 1)
-            return _read_only(_compact(sp.csr_array(parts, shape=(self.n_edges, self.n_agents))))
+            start = np.arange(0, 2 * self.n_edges + 1, 2, dtype=_index_type(2 * self.n_edges))
+            parts = np.tile([1.0, -1.0], self.n_edges), self.edges.ravel(), start
+            return _read_only(sp.csr_array(parts, shape=(self.n_edges, self.n_agents)))
         if self.consensus == "laplacian":
             return self.laplacian
         step, generator = self._generator(self.consensus)
         return _read_only(step * generator)
+
+    @cached_property
+    def consensus_transpose(self) -> Matrix:
+        """B', (N, R) csr_array with sorted indices."""
+        columns = self.consensus_matrix.tocsc()
+        return _read_only(sp.csr_array((columns.data, columns.indices, columns.indptr), shape=columns.shape[::-1]))
+
+    @cached_property
+    def consensus_weights(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Sums of |B_ri|, over the rows for each agent (N,), and over the agents for each row (R,)."""
+        if self.consensus == "edge":
+            return _read_only(self.degrees.astype(np.float64)), _read_only(np.full(self.n_edges, 2.0))
+        sizes = abs(self.consensus_matrix)
+        return _read_only(np.ravel(sizes.sum(axis=0))), _read_only(np.ravel(sizes.sum(axis=1)))
+
+    def multiply(self, copies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """B X of shape (R, n), for X of shape (N, n)."""
+        B: Any = self.consensus_matrix if self._dense is None else self._dense
+        return B @ copies
+
+    def transpose_multiply(self, multipliers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """B' Y of shape (N, n), for Y of shape (R, n)."""
+        transpose: Any = self.consensus_transpose if self._dense is None else self._dense.T
+        return transpose @ multipliers
+
+    def gram_multiply(self, copies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """B'B X of shape (N, n), for X of shape (N, n)."""
+        if self.consensus == "edge" and self._dense is None:  # the Laplacian, without R rows in between
+            return self.degrees[:, None] * copies - self.adjacency @ copies
+        return self.transpose_multiply(self.multiply(copies))
+
+    @cached_property
+    def gram_diagonal(self) -> npt.NDArray[np.float64]:
+        """Diagonal of B'B, (N,)."""
+        if self.consensus == "edge":
+            return self.consensus_weights[0]
+        return _read_only(np.ravel(self.consensus_matrix.power(2).sum(axis=0)))
+
+    @cached_property
+    def _dense(self) -> npt.NDArray[np.float64] | None:
+        """B, if it is small."""
+        B = self.consensus_matrix
+        return _read_only(B.toarray()) if B.shape[0] * B.shape[1] <= _DENSE_MATRIX else None
 
     @cached_property
     def owned_rows(self) -> tuple[Ints, npt.NDArray[np.int32]]:
@@ -191,8 +236,8 @@ class Network:
         form row i.
         """
         if self.form == "edge":
-            by_agent = self.consensus_matrix.tocsc()
-            start, rows = by_agent.indptr.astype(np.int64), by_agent.indices.astype(np.int32)
+            by_agent = self.consensus_transpose
+            start, rows = by_agent.indptr.astype(np.int64), by_agent.indices.astype(np.int32, copy=False)
         else:
             start, rows = np.arange(self.n_agents + 1, dtype=np.int64), np.arange(self.n_agents, dtype=np.int32)
         return _read_only(start), _read_only(rows)
@@ -421,7 +466,7 @@ def _integer_pairs(graph: Any) -> Ints:
             f"graph: the agents of an edge must be integers, but those of {tuple(bad)} are not; "
             "number your nodes from 0, or give a networkx graph, which may have any labels"
         )
-    return pairs.astype(np.int64)
+    return pairs.astype(np.int64, copy=False)
 
 
 def _check_pairs(pairs: Ints, n_agents: int) -> None:
@@ -442,9 +487,10 @@ def _check_pairs(pairs: Ints, n_agents: int) -> None:
 
 
 def _adjacency(pairs: npt.NDArray[Any], n_agents: int) -> Matrix:
-    i, j = pairs.T
+    i, j = pairs.astype(_index_type(max(n_agents, 2 * len(pairs)))).T
     ends = np.concatenate((i, j)), np.concatenate((j, i))
-    return _ones(sp.coo_array((np.ones(2 * len(pairs)), ends), shape=(n_agents, n_agents)).tocsr())
+    pattern = np.ones(2 * len(pairs), dtype=np.int8)
+    return _ones(sp.coo_array((pattern, ends), shape=(n_agents, n_agents)).tocsr())
 
 
 def _sparse_pattern(graph: Any) -> Matrix:
@@ -587,10 +633,14 @@ def _ones(matrix: Any) -> Matrix:
 
 
 def _compact(matrix: Matrix) -> Matrix:
-    """The same matrix with 32-bit indices, unless it is too large."""
-    if max(matrix.nnz, *matrix.shape) <= np.iinfo(np.int32).max:
-        matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    """The same matrix with 32-bit indices, unless it is too large; they may be shared."""
+    index = _index_type(max(matrix.nnz, *matrix.shape))
+    matrix.indices, matrix.indptr = matrix.indices.astype(index, copy=False), matrix.indptr.astype(index, copy=False)
     return matrix
+
+
+def _index_type(largest: int) -> type[np.signedinteger[Any]]:
+    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
 
 
 def _rows_of(matrix: Any) -> Ints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from fastadapd._terms import Floats, Term
 from fastadapd.constraints import Constraint
 from fastadapd.errors import InvalidProblemError
 from fastadapd.objectives import Objective
-from fastadapd.regularizers import Regularizer, Zero
+from fastadapd.regularizers import Box, NonNegative, Regularizer, Zero
 
 _T = TypeVar("_T", bound=Term)
 
@@ -276,6 +277,18 @@ class Problem:
         for group in self.constraints:
             yield group, following[group.agents, None] + np.arange(group.term.rows)
             following[group.agents] += group.term.rows
+
+    @cached_property
+    def box(self) -> tuple[Floats, Floats]:
+        """Lower and upper bounds (dim,) of what all agents' boxes have in common."""
+        low, high = np.full(self.dim, -np.inf), np.full(self.dim, np.inf)
+        for group in self.regularizers:
+            if isinstance(group.term, Box):
+                low = np.maximum(low, np.atleast_2d(group.term.lower).max(axis=0))
+                high = np.minimum(high, np.atleast_2d(group.term.upper).min(axis=0))
+            elif isinstance(group.term, NonNegative):
+                low = np.maximum(low, 0.0)
+        return low, high
 
     def lipschitz(self) -> Floats:
         """Lipschitz constants L_i of the gradients of all agents' costs, shape (n_agents,)."""

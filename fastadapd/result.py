@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastadapd._terms import Floats
 from fastadapd.certificates import Certificate
@@ -33,6 +34,37 @@ class Status(IntEnum):
     """The residual has not become smaller during the last three quarters of a long run."""
 
 
+class PerAgent(Sequence[Floats]):
+    """One array per agent, cut out of one flat array when it is asked for: a million agents cost nothing.
+
+    Parameters
+    ----------
+    flat : ndarray, shape (M,)
+        The arrays of all agents, one after the other.
+    ptr : ndarray, shape (n_agents + 1,)
+        Those of agent i are ``flat[ptr[i]:ptr[i + 1]]``.
+    """
+
+    def __init__(self, flat: Floats, ptr: NDArray[np.int64]):
+        self.flat, self.ptr = flat, ptr
+
+    def __len__(self) -> int:
+        return len(self.ptr) - 1
+
+    @overload
+    def __getitem__(self, at: int) -> Floats: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Floats, ...]: ...
+    def __getitem__(self, at: Any) -> Any:
+        agents = range(len(self))[at]
+        if isinstance(agents, range):
+            return tuple(self.flat[self.ptr[i] : self.ptr[i + 1]] for i in agents)
+        return self.flat[self.ptr[agents] : self.ptr[agents + 1]]
+
+    def __repr__(self) -> str:
+        return f"PerAgent({len(self)} agents, {len(self.flat)} numbers)"
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """The outcome of a run; also answers to ``result["x"]``.
@@ -45,7 +77,7 @@ class Result:
         The agents' copies at the point that is reported (last or ergodic).
     x_ergodic : ndarray, shape (n_agents, dim)
         The ergodic averages.
-    multipliers : tuple of ndarray
+    multipliers : sequence of ndarray
         For each agent the multipliers of its constraint rows, with the sign of the Lagrangian ``f + theta'g``.
     consensus_multipliers : ndarray, shape (rows of the consensus matrix, dim)
     fun : float
@@ -80,7 +112,7 @@ class Result:
     x: Floats
     x_agents: Floats
     x_ergodic: Floats
-    multipliers: tuple[Floats, ...] = field(repr=False)
+    multipliers: PerAgent = field(repr=False)
     consensus_multipliers: Floats = field(repr=False)
     fun: float
     suboptimality: float

@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from fastadapd.methods._base import Start
 from fastadapd.metrics import Evaluator, Measures
 from fastadapd.network import Network
 from fastadapd.problem import Problem
-from fastadapd.result import Result, Status
+from fastadapd.result import PerAgent, Result, Status
 from fastadapd.scaling import coordinate_units
 from fastadapd.steps import smallest_multiplier
 
@@ -169,17 +168,17 @@ class Solver:
                                      f"solver goes on with {self.problem.n_agents} and {self.problem.dim}")
         run, units = self._run, self._units
         rows = np.diff(problem.row_ptr)
-        multipliers = [theta if len(theta) == m else np.zeros(m)
-                       for theta, m in zip(self._per_agent(run.theta), rows, strict=True)]
-        theta = np.concatenate(multipliers)
+        kept = rows == np.diff(self.problem.row_ptr)
+        theta = np.zeros(problem.n_rows)
+        theta[np.repeat(kept, rows)] = run.theta[np.repeat(kept, np.diff(self.problem.row_ptr))]
         for group, at in problem.constraint_rows():
             if not group.term.equality:  # it may have been an equation before
                 theta[at] = np.maximum(theta[at], 0.0)
-        multipliers = np.split(theta, problem.row_ptr[1:-1])
+        multipliers = PerAgent(theta, problem.row_ptr)
         if other is self.network:
             lambda_ = run.consensus_multipliers
         else:
-            lambda_ = smallest_multiplier(other.consensus_matrix, run.force(), 1e-10, 10 * problem.n_agents + 100)
+            lambda_ = smallest_multiplier(other, run.force(), 1e-10, 10 * problem.n_agents + 100)
         self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
         if np.array_equal(units, self._units):
             self._run.inherit(run)
@@ -211,11 +210,15 @@ class Solver:
         if len(multipliers) != self.problem.n_agents:
             raise InvalidOptionError(f"multipliers has {len(multipliers)} arrays; it needs one for each of the "
                                      f"{self.problem.n_agents} agents")
-        arrays = [_finite(f"multipliers of agent {i}", m) for i, m in enumerate(multipliers)]
-        for i, (array, rows) in enumerate(zip(arrays, np.diff(self.problem.row_ptr), strict=True)):
-            if array.shape != (rows,):
-                raise InvalidOptionError(f"multipliers of agent {i} has shape {array.shape}; the agent has {rows} rows")
-        theta = np.concatenate(arrays)
+        if isinstance(multipliers, PerAgent) and np.array_equal(multipliers.ptr, self.problem.row_ptr):
+            theta = _finite("multipliers", multipliers.flat)
+        else:
+            arrays = [_finite(f"multipliers of agent {i}", m) for i, m in enumerate(multipliers)]
+            for i, (array, rows) in enumerate(zip(arrays, np.diff(self.problem.row_ptr), strict=True)):
+                if array.shape != (rows,):
+                    raise InvalidOptionError(f"multipliers of agent {i} has shape {array.shape}; "
+                                             f"the agent has {rows} rows")
+            theta = np.concatenate(arrays)
         for group, rows in self.problem.constraint_rows():
             wrong = (theta[rows] < 0).any(axis=1)
             if not group.term.equality and wrong.any():
@@ -253,12 +256,11 @@ class Solver:
             raise InvalidOptionError(f"time_limit is {time_limit}; it must be a positive number of seconds")
         began = time.perf_counter()
         end = self._run.activations + self._whole(epochs * self.problem.n_agents)
-        with _interruptible() as interrupted, self._bar(end) as bar:
-            self._status = self._loop(end, began, time_limit, interrupted, bar)
+        with _Interruptible() as interrupt, self._bar(end) as bar:
+            self._status = self._loop(end, began, time_limit, interrupt, bar)
         self._runtime += time.perf_counter() - began
 
-    def _loop(self, end: int, began: float, time_limit: float | None, interrupted: Callable[[], bool],
-              bar: Any) -> Status:
+    def _loop(self, end: int, began: float, time_limit: float | None, interrupt: _Interruptible, bar: Any) -> Status:
         run, chunk = self._run, 256
         while True:
             now = run.activations
@@ -282,7 +284,7 @@ class Solver:
                 return Status.MAX_EPOCHS
             if now == run.milestone():
                 run.pass_milestone()
-            if interrupted():
+            if interrupt.pressed:
                 return Status.INTERRUPTED
             if time_limit is not None and time.perf_counter() - began >= time_limit:
                 return Status.TIME_LIMIT
@@ -333,8 +335,8 @@ class Solver:
             return Status.UNBOUNDED
         return Status.STALLED if stalled else None
 
-    def _per_agent(self, theta: Floats) -> tuple[Floats, ...]:
-        return tuple(np.split(theta.copy(), self.problem.row_ptr[1:-1]))
+    def _per_agent(self, theta: Floats) -> PerAgent:
+        return PerAgent(theta.copy(), self.problem.row_ptr)
 
     def _is_steady(self, now: int) -> bool:
         """Whether the decision has hardly moved during the last fifth of the run: a slow run is not done yet.
@@ -350,7 +352,7 @@ class Solver:
         return float(np.linalg.norm(mean - earlier[-1])) / self._evaluate.size(mean) if earlier else 0.0
 
     def _remember(self, now: int) -> None:
-        self._means.append((now, self._copies().mean(axis=0)))
+        self._means.append((now, self._copies().sum(axis=0) / self.problem.n_agents))
         while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
             del self._means[0]
 
@@ -487,20 +489,23 @@ class Solver:
         self._best, self._next_proof, self._certificate = saved["best"], saved["next_proof"], None
         self._runtime, self._last, self._status = saved["runtime"], None, None
 
-    @contextmanager
-    def _bar(self, end: int) -> Iterator[Any]:
+    def _bar(self, end: int) -> Any:
         if not self._progress:
-            yield _NoBar()
-            return
+            return _NoBar()
         from tqdm.auto import tqdm
 
         total = (end - self._run.activations) / self.problem.n_agents
-        with tqdm(total=round(total), unit="epoch", desc=self._method.name,
-                  bar_format="{l_bar}{bar}| {n:.0f}/{total_fmt} epochs [{elapsed}, {rate_fmt}{postfix}]") as bar:
-            yield bar
+        return tqdm(total=round(total), unit="epoch", desc=self._method.name,
+                    bar_format="{l_bar}{bar}| {n:.0f}/{total_fmt} epochs [{elapsed}, {rate_fmt}{postfix}]")
 
 
 class _NoBar:
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
     def update(self, n: float) -> None:
         pass
 
@@ -518,26 +523,27 @@ def _check_fit(problem: Problem, network: Network) -> None:
         raise InvalidOptionError(f"network has {network.n_agents} agents but problem has {problem.n_agents}")
 
 
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+class _Interruptible:
     """Note Ctrl-C instead of raising in the middle of an update; a second one raises at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
+
     pressed = False
-    before = signal.getsignal(signal.SIGINT)
+    _before: Any = None
 
-    def note(number: int, frame: Any) -> None:
-        nonlocal pressed
-        if pressed:
+    def __enter__(self) -> _Interruptible:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.getsignal(signal.SIGINT)
+            if self._before is not None:  # None: a handler from outside Python, which could not be put back
+                signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.pressed:
             raise KeyboardInterrupt
-        pressed = True
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
+        self.pressed = True
 
 
 def _named(agents: tuple[int, ...]) -> str:

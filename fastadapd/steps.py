@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -213,13 +212,12 @@ class AdaptiveRule:
     """
 
     def __init__(self, problem: Problem, network: Network, momentum: str, relaxation: float):
-        self._problem, self._B = problem, network.consensus_matrix
-        B = abs(self._B)
-        pull: Floats = np.asarray(B.sum(axis=0)).ravel()
-        row_sums: Floats = np.asarray(B.sum(axis=1)).ravel()
-        self._row_sums = np.where(row_sums > 0, row_sums, 1.0)  # the empty row of a single agent
-        self._pull = np.where(pull > 0, pull, 1.0)
-        size = float(np.linalg.norm(self._B.data))
+        self._problem, self._network = problem, network
+        pull, row_sums = network.consensus_weights
+        # 1 for the empty row of a single agent
+        self._row_sums = row_sums if row_sums.all() else np.where(row_sums > 0, row_sums, 1.0)
+        self._pull = pull if pull.all() else np.where(pull > 0, pull, 1.0)
+        size = float(np.linalg.norm(network.consensus_matrix.data))
         self._gain = float(np.sqrt(len(pull))) / size if size > 0 else 1.0
         self._momentum, self._relaxation = momentum, relaxation
         self._smooth = bool(problem.lipschitz().any())
@@ -303,12 +301,13 @@ class AdaptiveRule:
         np.maximum(theta, 0.0, out=theta, where=self._inequality)
 
 
-def smallest_multiplier(B: Any, force: Floats, rtol: float, iterations: int = 100) -> Floats:
+def smallest_multiplier(network: Network, force: Floats, rtol: float, iterations: int = 100) -> Floats:
     """The smallest lambda (R, n) with ``B' lambda = force``: ``B (B'B)^+ force``, by conjugate gradients.
 
     Parameters
     ----------
-    B : sparse array, shape (R, N)
+    network : Network
+        With the consensus matrix B.
     force : ndarray, shape (N, n)
         Its columns sum to 0.
     rtol : float
@@ -316,22 +315,22 @@ def smallest_multiplier(B: Any, force: Floats, rtol: float, iterations: int = 10
     iterations : int
         At most.
     """
-    gram = (B.T @ B).tocsr()
-    diagonal = gram.diagonal()
+    diagonal = network.gram_diagonal
     scale = 1.0 / np.where(diagonal > 0, diagonal, 1.0)[:, None]
     solution, residual = np.zeros_like(force), force.copy()
     direction = scale * residual
-    product = float((residual * direction).sum())
+    product = float(np.vdot(residual, direction))
     target = rtol**2 * product
     for _ in range(iterations):
-        image = np.asarray(gram @ direction)
-        curvature = float((direction * image).sum())
+        image = network.gram_multiply(direction)
+        curvature = float(np.vdot(direction, image))
         if not (curvature > 0 and product > target):
             break
         step = product / curvature
         solution += step * direction
         residual -= step * image
         scaled = scale * residual
-        product, before = float((residual * scaled).sum()), product
-        direction = scaled + product / before * direction
-    return np.ascontiguousarray(B @ solution)
+        product, before = float(np.vdot(residual, scaled)), product
+        direction *= product / before
+        direction += scaled
+    return network.multiply(solution)

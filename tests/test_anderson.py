@@ -81,10 +81,26 @@ def test_not_a_number_is_taken_back():
 def test_it_reaches_no_farther_than_a_share_of_the_point(start):
     """A map that moves in one direction for ever has no fixed point to extrapolate to."""
     acceleration, u, scale = Anderson(5, np.full(5, 2.0), 5), np.full(5, start), 2.0
-    for k in range(30):
-        after = u + 1 + 1e-9 * k
+    images, cuts = [], []
+    for k in range(29):
+        images.append(u + 1 + 1e-9 * k)
+        u = acceleration.mix(u, images[-1])
+        cut = np.linalg.norm(scale * (u - images[-1])) / np.linalg.norm(scale * images[-1])
+        assert cut <= 0.03 * (1 + 1e-12) or k == 9
+        cuts.append(cut)
+    # eight in a row that go as far as they may and bring nothing are taken back; ten steps without follow
+    np.testing.assert_allclose(cuts[1:9], 0.03)
+    np.testing.assert_array_equal(images[10] - 1 - 1e-8, images[1])
+    assert not any(cuts[10:21]) and cuts[21] > 0
+
+
+def test_far_extrapolations_go_on_while_the_residual_falls():
+    """A slow contraction far from its fixed point: every extrapolation is cut, none is taken back."""
+    acceleration, u = Anderson(5, np.ones(5), 5), np.full(5, 1e6)
+    for _ in range(60):
+        after = 0.97 * u
         u = acceleration.mix(u, after)
-        assert np.linalg.norm(scale * (u - after)) <= 0.03 * np.linalg.norm(scale * after) * (1 + 1e-12)
+        assert np.linalg.norm(u) <= np.linalg.norm(after)
 
 
 def test_only_scaled_coordinates_count_and_the_others_follow():

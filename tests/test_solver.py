@@ -469,7 +469,7 @@ def test_solved_means_near_the_optimum_of_ill_conditioned_least_squares(seed, co
 def test_a_decision_that_still_moves_is_not_solved(seed):
     """The residual is within tol long before the mean has come to rest; then it has hardly moved for a fifth."""
     problem, network, x = ill_conditioned(seed, 100)
-    tol, seen = 1e-3, []
+    tol, seen = 3e-4, []
     result = fa.solve(problem, network, rng=0, tol=tol, clock="uniform", max_epochs=200_000, callback=seen.append)
     early = [r for r in seen if r.residual <= tol]
     assert result.status == fa.Status.SOLVED and result.epochs > 10 * early[0].epochs
@@ -736,7 +736,8 @@ def test_history_without_a_wish_is_that_of_the_checks():
     assert (
         epochs[0] == 0
         and (np.diff(epochs) >= 10).all()
-        and (np.diff(epochs) <= np.maximum(10, 0.05 * epochs[:-1] + 1)).all()
+        and (np.diff(epochs) <= 10 * np.ceil(np.maximum(1, 0.005 * epochs[:-1]))).all()
+        and (epochs % 10 == 0).all()
     )
     assert set(result.history) == {
         "activations",

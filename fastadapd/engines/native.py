@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASte
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 
-_DTYPES = {"double": np.float64, "int64_t": np.int64, "int32_t": np.int32}
+_DTYPES = {name: np.dtype(kind) for name, kind in (("double", "f8"), ("int64_t", "i8"), ("int32_t", "i4"))}
 
 
 def simd() -> str:
@@ -51,15 +52,21 @@ class _Struct:
         self._owners: list[Any] = []
         if values is None:
             return
-        for field, description in ffi.typeof(name).fields:
+        for field, item in _fields(name):
             value = getattr(values, field)
-            if description.type.kind == "pointer":
-                item = description.type.item.cname.removeprefix("const ")
+            if item:
                 if value.dtype != _DTYPES[item] or not value.flags.c_contiguous:
                     raise TypeError(f"{name}.{field} needs a contiguous array of {item}, not {value.dtype}")
                 value = ffi.from_buffer(f"{item}[]", value)
                 self._owners.append(value)
             setattr(self.pointer, field, value)
+
+
+@functools.cache
+def _fields(struct: str) -> list[tuple[str, str]]:
+    """Every field's name and, where it is an array, the type of its items."""
+    return [(name, field.type.item.cname.removeprefix("const ") if field.type.kind == "pointer" else "")
+            for name, field in ffi.typeof(struct).fields]
 
 
 class NativeEngine:

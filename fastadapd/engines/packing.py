@@ -5,6 +5,7 @@ Every tuple below is the C struct of the same fields; the header documents lengt
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -190,7 +191,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
         table = data[shared_size:].reshape(N, -1)
         column = int(starts[0]) - shared_size
         for array, axes in zip(arrays, group.term._axes.values(), strict=True):
-            width = int(np.prod(array.shape[array.ndim - axes :], dtype=np.int64))
+            width = math.prod(array.shape[array.ndim - axes :])
             table[:, column : column + width] = array.reshape(-1, width)
             column += width
         next_own[:] += size
@@ -238,29 +239,29 @@ def pack_network(network: Network) -> NetworkArrays:
     -------
     NetworkArrays
     """
-    owned_ptr, owned_row = network.owned_rows
-    return _pack_matrix(network.consensus_matrix, owned_ptr, owned_row, network.form == "edge")
+    return _pack_matrix(network.consensus_matrix, network.consensus_transpose, *network.owned_rows,
+                        network.form == "edge")
 
 
 def pack_laplacian(network: Network) -> NetworkArrays:
     """The graph Laplacian, for methods that add up differences with neighbours."""
     N = network.n_agents
-    return _pack_matrix(network.laplacian, np.arange(N + 1), np.arange(N), False)
+    L = network.laplacian  # symmetric
+    return _pack_matrix(L, L, np.arange(N + 1), np.arange(N), False)
 
 
-def _pack_matrix(B: Any, owned_ptr: Any, owned_row: Any, is_edge_form: bool) -> NetworkArrays:
-    columns = B.tocsc()
+def _pack_matrix(B: Any, transpose: Any, owned_ptr: Any, owned_row: Any, is_edge_form: bool) -> NetworkArrays:
     return NetworkArrays(
         n_rows=B.shape[0],
         is_edge_form=int(is_edge_form),
         owned_ptr=np.asarray(owned_ptr, dtype=np.int64),
         owned_row=np.asarray(owned_row, dtype=np.int32),
-        row_ptr=B.indptr.astype(np.int64),
-        row_agent=B.indices.astype(np.int32),
-        row_value=B.data.astype(np.float64),
-        column_ptr=columns.indptr.astype(np.int64),
-        column_row=columns.indices.astype(np.int32),
-        column_value=columns.data.astype(np.float64),
+        row_ptr=np.asarray(B.indptr, dtype=np.int64),
+        row_agent=np.asarray(B.indices, dtype=np.int32),
+        row_value=B.data,
+        column_ptr=np.asarray(transpose.indptr, dtype=np.int64),
+        column_row=np.asarray(transpose.indices, dtype=np.int32),
+        column_value=transpose.data,
     )
 
 
@@ -269,8 +270,7 @@ def _packed(term: Term, dim: int) -> tuple[Floats, ...]:
 
 
 def _size(arrays: tuple[Floats, ...], term: Term) -> int:
-    return sum(int(np.prod(a.shape[a.ndim - axes :], dtype=np.int64))
-               for a, axes in zip(arrays, term._axes.values(), strict=True))
+    return sum(math.prod(a.shape[a.ndim - axes :]) for a, axes in zip(arrays, term._axes.values(), strict=True))
 
 
 def _code(table: dict[type[Term], tuple[str, int]], term: Term) -> int:

@@ -130,8 +130,6 @@ class _ADAPDRun(Run):
     def __init__(self, problem: Problem, network: Network, engine: Engine, steps: ADAPDSteps, start: Start):
         N, n, R, M = problem.n_agents, problem.dim, network.consensus_matrix.shape[0], problem.n_rows
         self._engine, self._network, self.steps = engine, network, steps
-        self._B: Any = network.consensus_matrix
-        self._transposed = self._B.T.tocsr()
         # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and g(x), which follows
         self._point = np.zeros(N * n + R * n + 2 * M)
         parts = np.split(self._point, np.cumsum([N * n, R * n, M]))
@@ -147,8 +145,9 @@ class _ADAPDRun(Run):
             lambda_=parts[1].reshape(R, n),
             s_last=np.zeros((R, n)),
         )
-        self.state.x[:] = start.x
-        self._forget_disagreement()
+        if start.x.any():  # else leave memory untouched
+            self.state.x[:] = start.x
+            self._forget_disagreement()
         if start.theta is not None:
             self.state.theta[:] = start.theta
         if start.lambda_ is not None:
@@ -163,7 +162,7 @@ class _ADAPDRun(Run):
 
     def _forget_disagreement(self) -> None:
         """Let every row's last disagreement be the present one."""
-        self.state.s_last[:] = np.asarray(self._B @ self.state.x)
+        self.state.s_last[:] = self._network.multiply(self.state.x)
 
     @property
     def activations(self) -> int:
@@ -178,11 +177,13 @@ class _ADAPDRun(Run):
         N, K = len(self.state.x), self.activations
         if K == 0:
             return self.state.x.copy()
-        held = (K - self.state.since)[:, None] * self.state.x
-        return (N * self.state.x + self.state.x_sum + held) / (K + N - 1)
+        total = (N + K - self.state.since)[:, None] * self.state.x
+        total += self.state.x_sum
+        total /= K + N - 1
+        return total
 
     def force(self) -> Floats:
-        return np.ascontiguousarray(self._transposed @ self.state.lambda_)
+        return self._network.transpose_multiply(self.state.lambda_)
 
     def floats_sent(self) -> int:
         # to each neighbour its new x_i and the multiplier of a row: 2 n numbers
@@ -200,7 +201,7 @@ class _AdaptiveRun(_ADAPDRun):
         self._epoch = self._rebalance = _PERIOD
         # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
         cold = start.lambda_ is None and start.theta is None
-        self._x_start = start.x.copy() if cold else np.zeros_like(start.x)
+        self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
         self._farthest = 0.0
         self._memory = min(memory, _MEMORY_BYTES // (16 * self._point.size))
         self._anderson: Anderson | None = None
