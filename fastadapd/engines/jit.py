@@ -44,6 +44,7 @@ L1 = packing.REGULARIZERS[regularizers.L1][1]
 BOX = packing.REGULARIZERS[regularizers.Box][1]
 NONNEGATIVE = packing.REGULARIZERS[regularizers.NonNegative][1]
 L2_BALL = packing.REGULARIZERS[regularizers.L2Ball][1]
+PANEL, DIAGONAL = packing.PANEL, packing.DIAGONAL
 LOCAL = packing.MOMENTUM["local"]
 OK, NOT_FINITE, BAD_AGENT = packing.OK, packing.NOT_FINITE, packing.BAD_AGENT
 VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY, GRADIENT, REACTION, FORCE = range(len(packing.MEASURES))
@@ -90,19 +91,81 @@ def _axpy(a: float, x: Floats, y: Floats) -> None:
         y[j] += a * x[j]
 
 
+@_inlined_sum
+def _panel_multiply(m: int, P: Floats, x: Floats, y: Floats) -> None:
+    """One whole panel of `_symmetric_multiply`, of m columns; sums may be reassociated, so that they vectorize."""
+    p0, p1, p2, p3 = P[:m], P[m : 2 * m], P[2 * m : 3 * m], P[3 * m : 4 * m]
+    x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
+    y0 = y1 = y2 = y3 = 0.0
+    for k in range(PANEL):
+        y[k] += (x0 * p0[k] + x1 * p1[k]) + (x2 * p2[k] + x3 * p3[k])
+    for k in range(PANEL, m):
+        y[k] += (x0 * p0[k] + x1 * p1[k]) + (x2 * p2[k] + x3 * p3[k])
+        y0 += x[k] * p0[k]
+        y1 += x[k] * p1[k]
+        y2 += x[k] * p2[k]
+        y3 += x[k] * p3[k]
+    y[0] += y0
+    y[1] += y1
+    y[2] += y2
+    y[3] += y3
+
+
 @_inlined
 def _symmetric_multiply(P: Floats, x: Floats, y: Floats) -> None:
-    """y <- y + P x for a symmetric P: by columns, so that every inner loop is an axpy."""
+    """y <- y + P x for a symmetric P by halves.
+
+    A panel is read once, as columns for the y below it and, by symmetry, as rows for its own y.
+    """
     n = x.size
-    whole = n - n % 4
-    for j in range(0, whole, 4):
-        p0, p1 = P[j * n : (j + 1) * n], P[(j + 1) * n : (j + 2) * n]
-        p2, p3 = P[(j + 2) * n : (j + 3) * n], P[(j + 3) * n : (j + 4) * n]
-        x0, x1, x2, x3 = x[j], x[j + 1], x[j + 2], x[j + 3]
-        for k in range(n):
-            y[k] += (x0 * p0[k] + x1 * p1[k]) + (x2 * p2[k] + x3 * p3[k])
-    for j in range(whole, n):
-        _axpy(x[j], P[j * n : (j + 1) * n], y)
+    whole, at = n - n % PANEL, 0
+    for j in range(0, whole, PANEL):
+        _panel_multiply(n - j, P[at:], x[j:], y[j:])
+        at += PANEL * (n - j)
+    m = n - whole
+    for c in range(m):
+        _axpy(x[whole + c], P[at + c * m :], y[whole:])
+
+
+@_inlined
+def _multiply(kind: int, P: Floats, x: Floats, y: Floats) -> None:
+    """y <- y + P x for the P of a quadratic of this kind."""
+    if kind & DIAGONAL:
+        for j in range(y.size):
+            y[j] += P[j] * x[j]
+    else:
+        _symmetric_multiply(P, x, y)
+
+
+@_inlined_sum
+def _residuals(n: int, A: Floats, x: Floats) -> tuple[float, float, float, float]:
+    """A x of four rows; sums may be reassociated, so that they vectorize."""
+    e0 = e1 = e2 = e3 = 0.0
+    for j in range(n):
+        e0 += A[j] * x[j]
+        e1 += A[n + j] * x[j]
+        e2 += A[2 * n + j] * x[j]
+        e3 += A[3 * n + j] * x[j]
+    return e0, e1, e2, e3
+
+
+@_inlined
+def _least_squares_gradient(m: int, data: Floats, x: Floats, v: Floats) -> float:
+    """v <- v + A'(Ax - b), four rows at a time, so that A is read once; returns |Ax - b|^2 / 2."""
+    n, value, whole = v.size, 0.0, m - m % 4
+    for r in range(0, whole, 4):
+        A = data[m + r * n : m + (r + 4) * n]
+        e0, e1, e2, e3 = _residuals(n, A, x)
+        e0, e1, e2, e3 = e0 - data[r], e1 - data[r + 1], e2 - data[r + 2], e3 - data[r + 3]
+        for j in range(n):
+            v[j] += (e0 * A[j] + e1 * A[n + j]) + (e2 * A[2 * n + j] + e3 * A[3 * n + j])
+        value += 0.5 * ((e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3))
+    for r in range(whole, m):
+        row = data[m + r * n : m + (r + 1) * n]
+        e = _dot(x, row) - data[r]
+        _axpy(e, row, v)
+        value += 0.5 * e * e
+    return value
 
 
 @_inlined
@@ -137,7 +200,8 @@ def _objective_gradient(problem: ProblemArrays, i: int, x: Floats, v: Floats, y:
     n = problem.dim
     value = 0.0
     for b in range(problem.objective_ptr[i], problem.objective_ptr[i + 1]):
-        kind, data = problem.objective_kind[b], problem.data[problem.objective_data[b] :]
+        code, data = problem.objective_kind[b], problem.data[problem.objective_data[b] :]
+        kind = code & ~DIAGONAL
         if kind == LINEAR:  # v += q
             _axpy(1.0, data, v)
             if with_value:
@@ -146,19 +210,14 @@ def _objective_gradient(problem: ProblemArrays, i: int, x: Floats, v: Floats, y:
             q, P = data[:n], data[n:]
             if with_value:
                 y[:] = 0.0
-                _symmetric_multiply(P, x, y)
+                _multiply(code, P, x, y)
                 value += 0.5 * _dot(x, y) + _dot(x, q)
                 _axpy(1.0, y, v)
             else:
-                _symmetric_multiply(P, x, v)
+                _multiply(code, P, x, v)
             _axpy(1.0, q, v)
-        elif kind == LEAST_SQUARES:  # v += A'(Ax - b), row by row, so that A is read once
-            m = problem.objective_rows[b]
-            for r in range(m):
-                row = data[m + r * n : m + (r + 1) * n]
-                e = _dot(x, row) - data[r]
-                _axpy(e, row, v)
-                value += 0.5 * e * e
+        elif kind == LEAST_SQUARES:
+            value += _least_squares_gradient(problem.objective_rows[b], data, x, v)
     return value
 
 
@@ -173,13 +232,14 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
     n, start = problem.dim, problem.constraint_ptr[i]
     curvature = 0.0
     for b in range(start, problem.constraint_ptr[i + 1]):
-        k, kind, data = b - start, problem.constraint_kind[b], problem.data[problem.constraint_data[b] :]
+        k, code, data = b - start, problem.constraint_kind[b], problem.data[problem.constraint_data[b] :]
+        kind = code & ~DIAGONAL
         if kind == ELLIPSOID:  # g = (x-c)'P(x-c) - level, J = 2 P (x-c)
             c, P, J_k = data[2 : 2 + n], data[2 + n :], J[k * n : (k + 1) * n]
             for j in range(n):
                 y[j] = x[j] - c[j]
             J_k[:] = 0.0
-            _symmetric_multiply(P, y, J_k)
+            _multiply(code, P, y, J_k)
             g_quadratic[k] = _dot(y, J_k) - data[0]
             for j in range(n):
                 J_k[j] *= 2.0
@@ -188,7 +248,7 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
         elif kind == QUADRATIC_INEQUALITY:  # g = x'Px/2 + q'x - r, J = P x + q
             q, P, J_k = data[2 : 2 + n], data[2 + n :], J[k * n : (k + 1) * n]
             J_k[:] = 0.0
-            _symmetric_multiply(P, x, J_k)
+            _multiply(code, P, x, J_k)
             g_quadratic[k] = 0.5 * _dot(x, J_k) + _dot(x, q) - data[0]
             _axpy(1.0, q, J_k)
             norm2[k] = _dot(J_k, J_k)

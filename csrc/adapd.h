@@ -1,4 +1,4 @@
-#include "terms.h"
+/* Internal: fa_adapd. */
 
 /* lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
  *
@@ -60,25 +60,25 @@ static int activate(const fa_problem *problem, const fa_network *network, const 
     /* theta_i <- proj(theta_i + sigma_i g^) */
     double l = problem->lipschitz[i];
     fa_zero(n, w->reaction);
-    fa_constraint_probe(problem, i, x, state->theta, w->g, w->J, w->norm2, w->y, &l);
+    fa_constraint_probe(problem, n, i, x, state->theta, w->g, w->J, w->norm2, w->y, &l);
     const double tau = steps->adaptive ? 1.0 / (l + steps->tau[i]) : steps->tau[i];
     for (int64_t k = 0; k < blocks; ++k)
         w->sigma[k] = !steps->adaptive      ? steps->sigma[i]
                       : w->norm2[k] > 0.0 ? steps->sigma[i] / ((double)blocks * w->norm2[k])
                                             : 0.0;
     const double c = local ? (state->wakes[i] > 0 ? 2.0 / rho - 1.0 : 0.0) : (previous == i ? N : 0.0);
-    fa_dual_step(problem, i, x, w->sigma, steps->adaptive, c, rho, w->g, w->J, state->theta, state->g_last, w->reaction);
+    fa_dual_step(problem, n, i, x, w->sigma, steps->adaptive, c, rho, w->g, w->J, state->theta, state->g_last, w->reaction);
 
     /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
     fa_axpy(n, 1.0, w->reaction, v);
-    fa_objective_gradient(problem, i, x, v, w->y, 0);
+    fa_objective_gradient(problem, n, i, x, v, w->y, 0);
     for (int64_t j = 0; j < n; ++j) z[j] = x[j] - tau * v[j];
     if (fa_not_finite(n, z)) return FA_NOT_FINITE;
-    fa_prox(problem, i, tau, z);
+    fa_prox(problem, n, i, tau, z);
     if (rho != 1.0) {
         const int sparse = problem->regularizer_kind[i] == FA_L1; /* zeros stay zeros */
         for (int64_t j = 0; j < n; ++j) z[j] = sparse && z[j] == 0.0 ? 0.0 : x[j] + rho * (z[j] - x[j]);
-        if (!sparse) fa_prox(problem, i, tau, z); /* back into the set */
+        if (!sparse) fa_prox(problem, n, i, tau, z); /* back into the set */
     }
 
     /* iterates since_i .. k-1 of agent i were x_i; iterate k is z */
@@ -96,8 +96,8 @@ static int activate(const fa_problem *problem, const fa_network *network, const 
     return FA_OK;
 }
 
-int fa_adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
-             const int32_t *agents, const fa_adapd_state *state, double *work)
+static int adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
+                 const int32_t *agents, const fa_adapd_state *state, double *work)
 {
     const fa_work w = fa_slice_work(problem, work);
     for (int64_t a = 0; a < activations; ++a) {
