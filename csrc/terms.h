@@ -110,6 +110,41 @@ FA_INLINE double fa_least_squares_gradient(int64_t n, int64_t m, const double *F
     return value;
 }
 
+FA_INLINE int fa_is_affine(int32_t kind)
+{
+    return kind == FA_AFFINE_INEQUALITY || kind == FA_AFFINE_EQUALITY;
+}
+
+/* Numbers of the symmetric matrix of a quadratic of this kind, at least. */
+FA_INLINE int64_t fa_matrix_size(int64_t n, int32_t kind)
+{
+    return kind & FA_DIAGONAL ? n : n * (n + 1) / 2;
+}
+
+/* Numbers of a block, at least. */
+FA_INLINE int64_t fa_objective_size(const fa_problem *problem, int64_t n, int64_t b)
+{
+    const int32_t kind = problem->objective_kind[b];
+    if (kind == FA_LEAST_SQUARES) return problem->objective_rows[b] * (1 + n);
+    return n + (kind == FA_LINEAR ? 0 : fa_matrix_size(n, kind));
+}
+
+FA_INLINE int64_t fa_constraint_size(const fa_problem *problem, int64_t n, int64_t b)
+{
+    const int32_t kind = problem->constraint_kind[b];
+    if (fa_is_affine(kind)) return 1 + problem->constraint_rows[b] * (2 + n);
+    return 2 + n + fa_matrix_size(n, kind);
+}
+
+/* Numbers of all blocks, nearly: the last one's place. */
+FA_INLINE int64_t fa_data_size(const fa_problem *problem, int64_t n)
+{
+    const int64_t f = problem->objective_ptr[problem->n_agents], g = problem->constraint_ptr[problem->n_agents];
+    const int64_t last_f = f > 0 ? problem->objective_data[f - 1] + fa_objective_size(problem, n, f - 1) : 0;
+    const int64_t last_g = g > 0 ? problem->constraint_data[g - 1] + fa_constraint_size(problem, n, g - 1) : 0;
+    return last_f > last_g ? last_f : last_g;
+}
+
 /* v <- v + grad f_i(x); returns f_i(x) when `with_value`, else 0. y[n] is work. */
 FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int64_t i, const double *FA_RESTRICT x,
                                        double *FA_RESTRICT v, double *FA_RESTRICT y, int with_value)
@@ -183,11 +218,6 @@ FA_INLINE void fa_constraint_probe(const fa_problem *problem, int64_t n, int64_t
             norm2[k] = data[0];
         }
     }
-}
-
-FA_INLINE int fa_is_affine(int32_t kind)
-{
-    return kind == FA_AFFINE_INEQUALITY || kind == FA_AFFINE_EQUALITY;
 }
 
 /* Row r of the constraints of agent i at x, in one pass over the data: g_r and where its gradient is.
