@@ -4,7 +4,8 @@
  *   reads   the agent's terms with every matrix dense, its step data (Lipschitz constant, tau, sigma) and its list of edges; of
  *           every edge the two agents, gamma and the other agent's x;
  *   updates (reads and writes) lambda and s_last of its edges, its x and x_sum, theta, g_last, wakes and since.
- * All that is read goes into vector sums; what is written are values that were read. Nothing else is computed.
+ * All that is read goes into vector sums; what is written are values that were read. Nothing else is computed. With `ahead`
+ * memory is asked for the agent that comes in so many activations (0: not).
  */
 #include <stdint.h>
 
@@ -32,12 +33,32 @@ static inline void add(int64_t n, const double *restrict a, double *restrict sum
     for (int64_t l = 0; k + l < n; ++l) sum[l] += a[k + l];
 }
 
-double touch(const memory *m, int64_t activations, const int32_t *agents)
+static inline void ask(int64_t n, const double *a)
+{
+    for (int64_t k = 0; k < n && k < 256; k += 8) __builtin_prefetch(a + k);
+    __builtin_prefetch(a + n - 1);
+}
+
+static inline void ask_all(const memory *m, int64_t i)
+{
+    ask(m->width, m->terms + i * m->width);
+    ask(DIM, m->x + i * DIM);
+    ask(DIM, m->x_sum + i * DIM);
+    for (int64_t o = m->owned_ptr[i]; o < m->owned_ptr[i + 1]; ++o) {
+        const int64_t r = m->owned_row[o], other = m->row_agent[2 * r] + m->row_agent[2 * r + 1] - i;
+        ask(DIM, m->lambda + r * DIM);
+        ask(DIM, m->s_last + r * DIM);
+        ask(DIM, m->x + other * DIM);
+    }
+}
+
+double touch(const memory *m, int64_t activations, const int32_t *agents, int64_t ahead)
 {
     double sum[LANES] = {0}, total = 0.0;
     for (int64_t a = 0; a < activations; ++a) {
         const int64_t i = agents[a];
         double *restrict x = m->x + i * DIM, *restrict x_sum = m->x_sum + i * DIM;
+        if (ahead && a + ahead < activations) ask_all(m, agents[a + ahead]);
         add(m->width, m->terms + i * m->width, sum);
         sum[0] += m->lipschitz[i] + m->tau[i] + m->sigma[i];
         for (int64_t o = m->owned_ptr[i]; o < m->owned_ptr[i + 1]; ++o) {

@@ -95,7 +95,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     return FA_OK;
 }
 
-/* The sequence is known: where not all fits into the cache, memory is asked early for what agents[a + ...] will need, first
+/* The sequence is known: where not all fits into the cache (edge form only), memory is asked early for what agents[a + ...] will need, first
  * where its lists begin, then what is in them, then what they point to, a stretch of READ_AHEAD numbers at most; the processor
  * sees by itself how it goes on. */
 enum { LISTS = 9, ENTRIES = 6, ROWS = 4, NEIGHBOURS = 2, READ_AHEAD = 256, CACHE = 1 << 18 };
@@ -174,7 +174,7 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
 FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                        int64_t activations, const int32_t *agents, const fa_adapd_state *state, const fa_work *w)
 {
-    const int far = 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
+    const int far = network->is_edge_form && 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
     for (int64_t a = 0; a < activations; ++a) {
         const int64_t i = agents[a];
         if (i < 0 || i >= problem->n_agents) return FA_BAD_AGENT;

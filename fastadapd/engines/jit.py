@@ -12,8 +12,10 @@ from collections.abc import Collection
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
-from numba import njit
-from numba.extending import register_jitable
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, register_jitable
 
 from fastadapd import constraints, objectives, regularizers
 from fastadapd._terms import Floats
@@ -92,23 +94,24 @@ def _axpy(a: float, x: Floats, y: Floats) -> None:
 
 
 @_inlined_sum
-def _panel_multiply(m: int, P: Floats, x: Floats, y: Floats) -> None:
-    """One whole panel of `_symmetric_multiply`, of m columns; sums may be reassociated, so that they vectorize."""
-    p0, p1, p2, p3 = P[:m], P[m : 2 * m], P[2 * m : 3 * m], P[3 * m : 4 * m]
-    x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
-    y0 = y1 = y2 = y3 = 0.0
-    for k in range(PANEL):
-        y[k] += (x0 * p0[k] + x1 * p1[k]) + (x2 * p2[k] + x3 * p3[k])
-    for k in range(PANEL, m):
-        y[k] += (x0 * p0[k] + x1 * p1[k]) + (x2 * p2[k] + x3 * p3[k])
-        y0 += x[k] * p0[k]
-        y1 += x[k] * p1[k]
-        y2 += x[k] * p2[k]
-        y3 += x[k] * p3[k]
-    y[0] += y0
-    y[1] += y1
-    y[2] += y2
-    y[3] += y3
+def _four_dots(a: Floats, m: int, x: Floats) -> tuple[float, float, float, float]:
+    """x times a[0:], a[m:], a[2m:] and a[3m:]; sums may be reassociated, so that they vectorize."""
+    s0 = s1 = s2 = s3 = 0.0
+    a0, a1, a2, a3 = a, a[m:], a[2 * m :], a[3 * m :]
+    for j in range(x.size):
+        s0 += x[j] * a0[j]
+        s1 += x[j] * a1[j]
+        s2 += x[j] * a2[j]
+        s3 += x[j] * a3[j]
+    return s0, s1, s2, s3
+
+
+@_inlined
+def _four_axpys(x0: float, x1: float, x2: float, x3: float, a: Floats, m: int, y: Floats) -> None:
+    """y <- y + x0 a[0:] + x1 a[m:] + x2 a[2m:] + x3 a[3m:]"""
+    a0, a1, a2, a3 = a, a[m:], a[2 * m :], a[3 * m :]
+    for k in range(y.size):
+        y[k] += (x0 * a0[k] + x1 * a1[k]) + (x2 * a2[k] + x3 * a3[k])
 
 
 @_inlined
@@ -120,8 +123,14 @@ def _symmetric_multiply(P: Floats, x: Floats, y: Floats) -> None:
     n = x.size
     whole, at = n - n % PANEL, 0
     for j in range(0, whole, PANEL):
-        _panel_multiply(n - j, P[at:], x[j:], y[j:])
-        at += PANEL * (n - j)
+        m = n - j
+        y0, y1, y2, y3 = _four_dots(P[at + PANEL :], m, x[j + PANEL :])
+        _four_axpys(x[j], x[j + 1], x[j + 2], x[j + 3], P[at:], m, y[j:])
+        y[j] += y0
+        y[j + 1] += y1
+        y[j + 2] += y2
+        y[j + 3] += y3
+        at += PANEL * m
     m = n - whole
     for c in range(m):
         _axpy(x[whole + c], P[at + c * m :], y[whole:])
@@ -137,28 +146,15 @@ def _multiply(kind: int, P: Floats, x: Floats, y: Floats) -> None:
         _symmetric_multiply(P, x, y)
 
 
-@_inlined_sum
-def _residuals(n: int, A: Floats, x: Floats) -> tuple[float, float, float, float]:
-    """A x of four rows; sums may be reassociated, so that they vectorize."""
-    e0 = e1 = e2 = e3 = 0.0
-    for j in range(n):
-        e0 += A[j] * x[j]
-        e1 += A[n + j] * x[j]
-        e2 += A[2 * n + j] * x[j]
-        e3 += A[3 * n + j] * x[j]
-    return e0, e1, e2, e3
-
-
 @_inlined
 def _least_squares_gradient(m: int, data: Floats, x: Floats, v: Floats) -> float:
     """v <- v + A'(Ax - b), four rows at a time, so that A is read once; returns |Ax - b|^2 / 2."""
     n, value, whole = v.size, 0.0, m - m % 4
     for r in range(0, whole, 4):
-        A = data[m + r * n : m + (r + 4) * n]
-        e0, e1, e2, e3 = _residuals(n, A, x)
+        rows = data[m + r * n :]
+        e0, e1, e2, e3 = _four_dots(rows, n, x)
         e0, e1, e2, e3 = e0 - data[r], e1 - data[r + 1], e2 - data[r + 2], e3 - data[r + 3]
-        for j in range(n):
-            v[j] += (e0 * A[j] + e1 * A[n + j]) + (e2 * A[2 * n + j] + e3 * A[3 * n + j])
+        _four_axpys(e0, e1, e2, e3, rows, n, v)
         value += 0.5 * ((e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3))
     for r in range(whole, m):
         row = data[m + r * n : m + (r + 1) * n]
@@ -191,7 +187,50 @@ def _larger(a: float, b: float) -> float:
     return a if a > b or a != a else b
 
 
+def _typed_prefetch(typing: Any, array: Any, at: Any) -> Any:
+    """Ask memory for array[at], a one-dimensional array, without waiting."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(array)(context, builder, arguments[0])
+        pointer = builder.bitcast(builder.gep(view.data, [arguments[1]]), cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, cgutils.int32_t, cgutils.int32_t, cgutils.int32_t])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [pointer, *(cgutils.int32_t(flag) for flag in (0, 3, 1))])  # to read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+_prefetch: Any = intrinsic(_typed_prefetch)
+
 # ---- What one agent can do with its own terms ----
+
+
+@_inlined
+def _is_affine(kind: int) -> bool:
+    return kind == AFFINE_INEQUALITY or kind == AFFINE_EQUALITY
+
+
+@_inlined
+def _matrix_size(n: int, code: int) -> int:
+    """Numbers of the symmetric matrix of a quadratic, at least."""
+    return n if code & DIAGONAL else n * (n + 1) // 2
+
+
+@_inlined
+def _objective_size(problem: ProblemArrays, b: int) -> int:
+    """Numbers of a block, at least."""
+    n, code = problem.dim, problem.objective_kind[b]
+    if code == LEAST_SQUARES:
+        return problem.objective_rows[b] * (1 + n)
+    return n if code == LINEAR else n + _matrix_size(n, code)
+
+
+@_inlined
+def _constraint_size(problem: ProblemArrays, b: int) -> int:
+    """Numbers of a block, at least."""
+    n, code = problem.dim, problem.constraint_kind[b]
+    return 1 + problem.constraint_rows[b] * (2 + n) if _is_affine(code) else 2 + n + _matrix_size(n, code)
 
 
 @_inlined
@@ -256,11 +295,6 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
         else:
             norm2[k] = data[0]
     return curvature
-
-
-@_inlined
-def _is_affine(kind: int) -> bool:
-    return kind == AFFINE_INEQUALITY or kind == AFFINE_EQUALITY
 
 
 @_inlined
@@ -483,6 +517,80 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     return OK
 
 
+LISTS, ENTRIES, ROWS, NEIGHBOURS, READ_AHEAD, CACHE = 9, 6, 4, 2, 256, 1 << 18  # as in csrc/adapd.h
+
+
+@_inlined
+def _coming(problem: ProblemArrays, agents: Ints, a: int) -> int:
+    """agents[a] if it is there, else -1."""
+    i = int(agents[a]) if a < agents.size else -1
+    return i if i < problem.n_agents else -1
+
+
+@_inlined
+def _fetch(array: Floats, start: int, count: int) -> None:
+    for j in range(start, start + min(count, READ_AHEAD), 8):
+        _prefetch(array, j)
+    _prefetch(array, start + count - 1)
+
+
+@_inlined
+def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, a: int, agents: Ints,
+                state: ADAPDState) -> None:
+    """Ask memory early for what agents[a + ...] will need: where its lists begin, what is in them, what they point to.
+
+    Edge form only.
+    """
+    n = problem.dim
+    x, x_sum = state.x.reshape(-1), state.x_sum.reshape(-1)
+    lambda_, s_last = state.lambda_.reshape(-1), state.s_last.reshape(-1)
+    i = _coming(problem, agents, a + LISTS)
+    if i >= 0:
+        _prefetch(network.owned_ptr, i)
+        _prefetch(problem.objective_ptr, i)
+        _prefetch(problem.constraint_ptr, i)
+        _prefetch(problem.regularizer_kind, i)
+        _prefetch(problem.lipschitz, i)
+        _prefetch(steps.tau, i)
+        _prefetch(steps.sigma, i)
+        _prefetch(state.since, i)
+        _prefetch(state.wakes, i)
+    i = _coming(problem, agents, a + ENTRIES)
+    if i >= 0:
+        f, g = problem.objective_ptr[i], problem.constraint_ptr[i]
+        _prefetch(network.owned_row, network.owned_ptr[i])
+        _prefetch(problem.objective_kind, f)
+        _prefetch(problem.objective_rows, f)
+        _prefetch(problem.objective_data, f)
+        _prefetch(problem.constraint_kind, g)
+        _prefetch(problem.constraint_rows, g)
+        _prefetch(problem.constraint_data, g)
+        _prefetch(problem.constraint_first, g)
+        _fetch(x, i * n, n)
+        _fetch(x_sum, i * n, n)
+    i = _coming(problem, agents, a + ROWS)
+    if i >= 0:
+        for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
+            r = np.int64(network.owned_row[o])
+            _prefetch(network.row_agent, 2 * r)
+            _prefetch(network.row_value, 2 * r)
+            _prefetch(steps.gamma, r)
+            _fetch(lambda_, r * n, n)
+            _fetch(s_last, r * n, n)
+    i = _coming(problem, agents, a + NEIGHBOURS)
+    if i >= 0:
+        for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
+            e = 2 * np.int64(network.owned_row[o])
+            _fetch(x, network.row_agent[e] * n, n)
+            _fetch(x, network.row_agent[e + 1] * n, n)
+        for b in range(problem.objective_ptr[i], problem.objective_ptr[i + 1]):
+            _fetch(problem.data, problem.objective_data[b], _objective_size(problem, b))
+        for b in range(problem.constraint_ptr[i], problem.constraint_ptr[i + 1]):
+            _prefetch(state.theta, problem.constraint_first[b])
+            _prefetch(state.g_last, problem.constraint_first[b])
+            _fetch(problem.data, problem.constraint_data[b], _constraint_size(problem, b))
+
+
 @_kernel
 def adapd(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, agents: Ints, state: ADAPDState,
           work: Floats) -> int:
@@ -505,10 +613,14 @@ def adapd(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, age
     int
         `packing.OK`, `packing.NOT_FINITE` or `packing.BAD_AGENT`.
     """
+    numbers = 2 * problem.dim * (problem.n_agents + network.n_rows) + problem.data.size
+    far = network.is_edge_form != 0 and numbers > CACHE
     for a in range(agents.size):
         i = np.int64(agents[a])
         if i < 0 or i >= problem.n_agents:
             return BAD_AGENT
+        if far:
+            _look_ahead(problem, network, steps, a, agents, state)
         status = _activate(problem, network, steps, i, state, work)
         if status != OK:
             return status

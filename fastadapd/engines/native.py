@@ -1,7 +1,12 @@
-"""The C engine: the only file that touches CFFI. Allocate, call, return the status code."""
+"""The C engine: the only file that touches CFFI. Allocate, call, return the status code.
+
+The loops are compiled for several instruction sets, and the best that the processor has is used. The environment
+variable ``FASTADAPD_SIMD`` ("best", "baseline", "AVX2") names another, to compare or to repeat another machine's run.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +24,19 @@ _DTYPES = {"double": np.float64, "int64_t": np.int64, "int32_t": np.int32}
 def simd() -> str:
     """The instruction set the loops use on this machine."""
     return ffi.string(lib.fa_simd()).decode()
+
+
+def choose_simd(name: str) -> None:
+    """Use another instruction set from now on: "best", "baseline" or "AVX2".
+
+    Raises
+    ------
+    ValueError
+        When the name is not known, or the module or the processor does not have it.
+    """
+    code = getattr(lib, f"FA_SIMD_{name.upper()}", None)
+    if code is None or lib.fa_choose_simd(code) != lib.FA_OK:
+        raise ValueError(f"instruction set {name!r} is not known or not here; use 'best', 'baseline' or 'AVX2'")
 
 
 def strerror(status: int) -> str:
@@ -41,6 +59,7 @@ def _check_codes() -> None:
 
 
 _check_codes()
+choose_simd(os.environ.get("FASTADAPD_SIMD", "best"))
 
 
 class _Struct:
