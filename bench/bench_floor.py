@@ -1,9 +1,9 @@
-"""The kernel beside the floor, what memory alone asks for (floor.c), by turns in one run: ``pytest bench/bench_floor.py``.
+"""The kernel beside the floor, what memory alone asks for (floor.c), by turns: ``pytest bench/bench_floor.py``.
 
 The floor of the dense data: each agent's n x n or m x n matrix is read once, whole. The cost |x - b|^2 / 2 of an
-ellipsoid agent counts with its vector alone. The floor is compiled here, with the instruction set of the kernels, and is
-the faster of two: memory asked ahead, or not. A case that does not fit into memory is skipped (N = 100,000, n = 100: 8 GB
-for the dense matrices alone). Times are those of the processor, for machines that are shared.
+ellipsoid agent counts with its vector alone. The floor is compiled here, with the instruction set of the kernels, and
+is the faster of two: memory asked ahead, or not. A case that does not fit into memory is skipped (N = 100,000, n = 100:
+8 GB for the dense matrices alone). Times are those of the processor, for machines that are shared.
 """
 
 from __future__ import annotations

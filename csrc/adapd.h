@@ -49,9 +49,9 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
               state->lambda_, v);
 }
 
-/* One activation of agent i, the k-th in all (k = 1, 2, ...). */
+/* One activation of agent i, the k-th in all (k = 1, 2, ...). far: see look_ahead. */
 FA_INLINE int activate(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
-                       int64_t k, int64_t i, int64_t previous, const fa_adapd_state *state, const fa_work *w)
+                       int64_t k, int64_t i, int64_t previous, int far, const fa_adapd_state *state, const fa_work *w)
 {
     const int64_t blocks = problem->constraint_ptr[i + 1] - problem->constraint_ptr[i];
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
@@ -62,7 +62,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
 
     /* theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i */
     double l = problem->lipschitz[i];
-    fa_constraint_probe(problem, n, i, x, state->theta, w->g, w->J, w->norm2, w->y, &l);
+    fa_constraint_probe(problem, n, i, far, x, state->theta, w->g, w->J, w->norm2, w->y, &l);
     const double tau = steps->adaptive ? 1.0 / (l + steps->tau[i]) : steps->tau[i];
     for (int64_t b = 0; b < blocks; ++b)
         w->sigma[b] = !steps->adaptive      ? steps->sigma[i]
@@ -72,7 +72,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     fa_dual_step(problem, n, i, x, w->sigma, steps->adaptive, c, rho, w->g, w->J, state->theta, state->g_last, v);
 
     /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
-    fa_objective_gradient(problem, n, i, x, v, w->y, 0);
+    fa_objective_gradient(problem, n, i, far, x, v, w->y, 0);
     for (int64_t j = 0; j < n; ++j) z[j] = x[j] - tau * v[j];
     if (fa_not_finite(n, z)) return FA_NOT_FINITE;
     fa_prox(problem, n, i, tau, z);
@@ -96,13 +96,12 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
 }
 
 /* The sequence is known: where not all fits into the cache (edge form only), memory is asked early for what agents[a + ...] will need, first
- * where its lists begin, then what is in them, then what they point to, a stretch of READ_AHEAD numbers at most; the processor
- * sees by itself how it goes on. */
-enum { LISTS = 9, ENTRIES = 6, ROWS = 4, NEIGHBOURS = 2, READ_AHEAD = 256, CACHE = 1 << 18 };
+ * where its lists begin, then what is in them, then what they point to, the first FA_AHEAD numbers of a stretch. */
+enum { LISTS = 9, ENTRIES = 6, ROWS = 4, NEIGHBOURS = 2, CACHE = 1 << 18 };
 
 FA_INLINE void fetch(int64_t n, const double *p)
 {
-    const int64_t most = n < READ_AHEAD ? n : READ_AHEAD;
+    const int64_t most = n < FA_AHEAD ? n : FA_AHEAD;
     for (int64_t j = 0; j < most; j += 8) FA_PREFETCH(p + j);
     if (n > 0) FA_PREFETCH(p + n - 1);
 }
@@ -179,9 +178,10 @@ FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, con
         const int64_t i = agents[a];
         if (i < 0 || i >= problem->n_agents) return FA_BAD_AGENT;
         if (far) look_ahead(problem, network, steps, n, a, activations, agents, state);
-        const int status = activate(problem, network, steps, n, state->counters[0] + 1, i, state->counters[1], state, w);
+        const int64_t k = state->counters[0] + 1, previous = state->counters[1];
+        const int status = activate(problem, network, steps, n, k, i, previous, far, state, w);
         if (status != FA_OK) return status;
-        state->counters[0] += 1;
+        state->counters[0] = k;
         state->counters[1] = i;
     }
     return FA_OK;

@@ -72,12 +72,12 @@ static int measure(const fa_problem *problem, const double *x, int64_t stride, c
         double *out = measures + i * FA_MEASURES, l = 0.0, outside;
 
         fa_zero(n, w.v);
-        out[FA_VALUE] = fa_objective_gradient(problem, n, i, xi, w.v, w.y, 1);
+        out[FA_VALUE] = fa_objective_gradient(problem, n, i, 0, xi, w.v, w.y, 1);
         out[FA_GRADIENT] = norm(n, w.v);
         out[FA_VALUE] += regularizer_value(problem, i, xi, w.z, &outside);
 
         fa_zero(n, w.reaction);
-        fa_constraint_probe(problem, n, i, xi, theta, w.g, w.J, w.norm2, w.y, &l);
+        fa_constraint_probe(problem, n, i, 0, xi, theta, w.g, w.J, w.norm2, w.y, &l);
         feasibility(problem, i, xi, theta, w.g, w.J, g, w.reaction, out);
         out[FA_VIOLATION] = larger(out[FA_VIOLATION], outside);
         out[FA_DISTANCE] = larger(out[FA_DISTANCE], outside);

@@ -16,6 +16,9 @@
 #define FA_PREFETCH(address) __builtin_prefetch(address)
 #endif
 
+/* How far ahead memory is asked, in numbers, where a problem does not fit into the cache (`far`). */
+enum { FA_AHEAD = 1024 };
+
 /* Functions take n, the number of coordinates, by itself: where it is a literal, loops are unrolled. */
 
 /* A sum may be reassociated, so that it vectorizes; nothing else may. */
@@ -40,12 +43,14 @@ FA_INLINE void fa_zero(int64_t n, double *FA_RESTRICT y)
 
 /* y <- y + P x for a symmetric P by halves: a panel is read once, as columns for the y below it and, by symmetry, as rows
  * for its own y. */
-FA_INLINE void fa_symmetric_multiply(int64_t n, const double *FA_RESTRICT P, const double *FA_RESTRICT x,
+FA_INLINE void fa_symmetric_multiply(int64_t n, int far, const double *FA_RESTRICT P, const double *FA_RESTRICT x,
                                      double *FA_RESTRICT y)
 {
-    int64_t j = 0;
+    int64_t j = 0, left = n * (n + 1) / 2; /* numbers from here on, at least */
     for (; j + FA_PANEL <= n; j += FA_PANEL) {
         const int64_t m = n - j;
+        if (far)
+            for (int64_t k = FA_AHEAD; k < FA_AHEAD + FA_PANEL * m && k < left; k += 8) FA_PREFETCH(P + k);
         const double *FA_RESTRICT p = P, *FA_RESTRICT xj = x + j;
         double *FA_RESTRICT yj = y + j;
         const double x0 = xj[0], x1 = xj[1], x2 = xj[2], x3 = xj[3];
@@ -66,18 +71,19 @@ FA_INLINE void fa_symmetric_multiply(int64_t n, const double *FA_RESTRICT P, con
         yj[2] += y2;
         yj[3] += y3;
         P += FA_PANEL * m;
+        left -= FA_PANEL * m;
     }
     for (int64_t m = n - j, c = 0; c < m; ++c) fa_axpy(m, x[j + c], P + c * m, y + j);
 }
 
 /* y <- y + P x for the P of a quadratic of this kind. */
-FA_INLINE void fa_multiply(int64_t n, int32_t kind, const double *FA_RESTRICT P, const double *FA_RESTRICT x,
+FA_INLINE void fa_multiply(int64_t n, int32_t kind, int far, const double *FA_RESTRICT P, const double *FA_RESTRICT x,
                            double *FA_RESTRICT y)
 {
     if (kind & FA_DIAGONAL)
         for (int64_t j = 0; j < n; ++j) y[j] += P[j] * x[j];
     else
-        fa_symmetric_multiply(n, P, x, y);
+        fa_symmetric_multiply(n, far, P, x, y);
 }
 
 /* v <- v + A'(Ax - b), four rows at a time, so that A is read once; returns |Ax - b|^2 / 2. */
@@ -146,7 +152,7 @@ FA_INLINE int64_t fa_data_size(const fa_problem *problem, int64_t n)
 }
 
 /* v <- v + grad f_i(x); returns f_i(x) when `with_value`, else 0. y[n] is work. */
-FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int64_t i, const double *FA_RESTRICT x,
+FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int64_t i, int far, const double *FA_RESTRICT x,
                                        double *FA_RESTRICT v, double *FA_RESTRICT y, int with_value)
 {
     double value = 0.0;
@@ -162,11 +168,11 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
         case FA_QUADRATIC: { /* v += q + P x */
             if (with_value) {
                 fa_zero(n, y);
-                fa_multiply(n, kind, data + n, x, y);
+                fa_multiply(n, kind, far, data + n, x, y);
                 value += 0.5 * fa_dot(n, y, x) + fa_dot(n, data, x);
                 fa_axpy(n, 1.0, y, v);
             } else {
-                fa_multiply(n, kind, data + n, x, v);
+                fa_multiply(n, kind, far, data + n, x, v);
             }
             fa_axpy(n, 1.0, data, v);
             break;
@@ -184,7 +190,7 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
 /* What the constraints of agent i say at x before any multiplier moves. Writes g of the quadratic rows and their
  * gradients, one row of J[n] per block, and norm2 of every block: |J_b|^2 of a quadratic, |diag(omega)^(1/2) G|^2 of
  * affine rows; adds the curvature <theta_i, L_gi> to *l. */
-FA_INLINE void fa_constraint_probe(const fa_problem *problem, int64_t n, int64_t i, const double *FA_RESTRICT x,
+FA_INLINE void fa_constraint_probe(const fa_problem *problem, int64_t n, int64_t i, int far, const double *FA_RESTRICT x,
                                        const double *FA_RESTRICT theta, double *FA_RESTRICT g_quadratic,
                                        double *FA_RESTRICT J, double *FA_RESTRICT norm2, double *FA_RESTRICT y, double *l)
 {
@@ -197,7 +203,7 @@ FA_INLINE void fa_constraint_probe(const fa_problem *problem, int64_t n, int64_t
             const double *c = data + 2;
             for (int64_t j = 0; j < n; ++j) y[j] = x[j] - c[j];
             fa_zero(n, Jk);
-            fa_multiply(n, kind, c + n, y, Jk);
+            fa_multiply(n, kind, far, c + n, y, Jk);
             g_quadratic[k] = fa_dot(n, y, Jk) - data[0];
             for (int64_t j = 0; j < n; ++j) Jk[j] *= 2.0;
             norm2[k] = fa_dot(n, Jk, Jk);
@@ -207,7 +213,7 @@ FA_INLINE void fa_constraint_probe(const fa_problem *problem, int64_t n, int64_t
         case FA_QUADRATIC_INEQUALITY: { /* g = x'Px/2 + q'x - r, J = P x + q */
             const double *q = data + 2;
             fa_zero(n, Jk);
-            fa_multiply(n, kind, q + n, x, Jk);
+            fa_multiply(n, kind, far, q + n, x, Jk);
             g_quadratic[k] = 0.5 * fa_dot(n, x, Jk) + fa_dot(n, q, x) - data[0];
             fa_axpy(n, 1.0, q, Jk);
             norm2[k] = fa_dot(n, Jk, Jk);

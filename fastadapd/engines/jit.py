@@ -47,6 +47,7 @@ BOX = packing.REGULARIZERS[regularizers.Box][1]
 NONNEGATIVE = packing.REGULARIZERS[regularizers.NonNegative][1]
 L2_BALL = packing.REGULARIZERS[regularizers.L2Ball][1]
 PANEL, DIAGONAL = packing.PANEL, packing.DIAGONAL
+AHEAD = 1024  # numbers; how far ahead memory is asked where a problem does not fit into the cache (`far`)
 LOCAL = packing.MOMENTUM["local"]
 OK, NOT_FINITE, BAD_AGENT = packing.OK, packing.NOT_FINITE, packing.BAD_AGENT
 VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY, GRADIENT, REACTION, FORCE = range(len(packing.MEASURES))
@@ -93,6 +94,22 @@ def _axpy(a: float, x: Floats, y: Floats) -> None:
         y[j] += a * x[j]
 
 
+def _typed_prefetch(typing: Any, array: Any, at: Any) -> Any:
+    """Ask memory for array[at], a one-dimensional array, without waiting."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(array)(context, builder, arguments[0])
+        pointer = builder.bitcast(builder.gep(view.data, [arguments[1]]), cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, cgutils.int32_t, cgutils.int32_t, cgutils.int32_t])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [pointer, *(cgutils.int32_t(flag) for flag in (0, 3, 1))])  # to read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+_prefetch: Any = intrinsic(_typed_prefetch)
+
 @_inlined_sum
 def _four_dots(a: Floats, m: int, x: Floats) -> tuple[float, float, float, float]:
     """x times a[0:], a[m:], a[2m:] and a[3m:]; sums may be reassociated, so that they vectorize."""
@@ -115,7 +132,7 @@ def _four_axpys(x0: float, x1: float, x2: float, x3: float, a: Floats, m: int, y
 
 
 @_inlined
-def _symmetric_multiply(P: Floats, x: Floats, y: Floats) -> None:
+def _symmetric_multiply(far: bool, P: Floats, x: Floats, y: Floats) -> None:
     """y <- y + P x for a symmetric P by halves.
 
     A panel is read once, as columns for the y below it and, by symmetry, as rows for its own y.
@@ -124,6 +141,9 @@ def _symmetric_multiply(P: Floats, x: Floats, y: Floats) -> None:
     whole, at = n - n % PANEL, 0
     for j in range(0, whole, PANEL):
         m = n - j
+        if far:
+            for k in range(at + AHEAD, min(at + AHEAD + PANEL * m, n * (n + 1) // 2), 8):
+                _prefetch(P, k)
         y0, y1, y2, y3 = _four_dots(P[at + PANEL :], m, x[j + PANEL :])
         _four_axpys(x[j], x[j + 1], x[j + 2], x[j + 3], P[at:], m, y[j:])
         y[j] += y0
@@ -137,13 +157,13 @@ def _symmetric_multiply(P: Floats, x: Floats, y: Floats) -> None:
 
 
 @_inlined
-def _multiply(kind: int, P: Floats, x: Floats, y: Floats) -> None:
+def _multiply(kind: int, far: bool, P: Floats, x: Floats, y: Floats) -> None:
     """y <- y + P x for the P of a quadratic of this kind."""
     if kind & DIAGONAL:
         for j in range(y.size):
             y[j] += P[j] * x[j]
     else:
-        _symmetric_multiply(P, x, y)
+        _symmetric_multiply(far, P, x, y)
 
 
 @_inlined
@@ -187,22 +207,6 @@ def _larger(a: float, b: float) -> float:
     return a if a > b or a != a else b
 
 
-def _typed_prefetch(typing: Any, array: Any, at: Any) -> Any:
-    """Ask memory for array[at], a one-dimensional array, without waiting."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(array)(context, builder, arguments[0])
-        pointer = builder.bitcast(builder.gep(view.data, [arguments[1]]), cgutils.voidptr_t)
-        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, cgutils.int32_t, cgutils.int32_t, cgutils.int32_t])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        builder.call(function, [pointer, *(cgutils.int32_t(flag) for flag in (0, 3, 1))])  # to read, keep, data
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), generate
-
-
-_prefetch: Any = intrinsic(_typed_prefetch)
-
 # ---- What one agent can do with its own terms ----
 
 
@@ -234,7 +238,8 @@ def _constraint_size(problem: ProblemArrays, b: int) -> int:
 
 
 @_inlined
-def _objective_gradient(problem: ProblemArrays, i: int, x: Floats, v: Floats, y: Floats, with_value: bool) -> float:
+def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v: Floats, y: Floats,
+                        with_value: bool) -> float:
     """v <- v + grad f_i(x); returns f_i(x) when `with_value`. y[n] is work."""
     n = problem.dim
     value = 0.0
@@ -249,11 +254,11 @@ def _objective_gradient(problem: ProblemArrays, i: int, x: Floats, v: Floats, y:
             q, P = data[:n], data[n:]
             if with_value:
                 y[:] = 0.0
-                _multiply(code, P, x, y)
+                _multiply(code, far, P, x, y)
                 value += 0.5 * _dot(x, y) + _dot(x, q)
                 _axpy(1.0, y, v)
             else:
-                _multiply(code, P, x, v)
+                _multiply(code, far, P, x, v)
             _axpy(1.0, q, v)
         elif kind == LEAST_SQUARES:
             value += _least_squares_gradient(problem.objective_rows[b], data, x, v)
@@ -261,8 +266,8 @@ def _objective_gradient(problem: ProblemArrays, i: int, x: Floats, v: Floats, y:
 
 
 @_inlined
-def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, g_quadratic: Floats, J: Floats,
-                      norm2: Floats, y: Floats) -> float:
+def _constraint_probe(problem: ProblemArrays, i: int, far: bool, x: Floats, theta: Floats, g_quadratic: Floats,
+                      J: Floats, norm2: Floats, y: Floats) -> float:
     """What the constraints of agent i say at x before any multiplier moves.
 
     Writes g of the quadratic rows and their gradients, one row of J[n] per block, and norm2 of every block: |J_b|^2 of
@@ -278,7 +283,7 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
             for j in range(n):
                 y[j] = x[j] - c[j]
             J_k[:] = 0.0
-            _multiply(code, P, y, J_k)
+            _multiply(code, far, P, y, J_k)
             g_quadratic[k] = _dot(y, J_k) - data[0]
             for j in range(n):
                 J_k[j] *= 2.0
@@ -287,7 +292,7 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
         elif kind == QUADRATIC_INEQUALITY:  # g = x'Px/2 + q'x - r, J = P x + q
             q, P, J_k = data[2 : 2 + n], data[2 + n :], J[k * n : (k + 1) * n]
             J_k[:] = 0.0
-            _multiply(code, P, x, J_k)
+            _multiply(code, far, P, x, J_k)
             g_quadratic[k] = 0.5 * _dot(x, J_k) + _dot(x, q) - data[0]
             _axpy(1.0, q, J_k)
             norm2[k] = _dot(J_k, J_k)
@@ -310,11 +315,10 @@ def _dual_step(problem: ProblemArrays, i: int, x: Floats, sigma: Floats | None, 
                g_quadratic: Floats, J: Floats, theta: Floats, g_last: Floats, reaction: Floats) -> None:
     """theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far.
 
-    sigma_r is sigma[block], times omega_r for affine rows when `adaptive`. Then g_last <- g, reaction <- J'theta.
-    g_quadratic and J come from `_constraint_probe`. Without sigma theta is not touched.
+    sigma_r is sigma[block], times omega_r for affine rows when `adaptive`. Then g_last <- g and reaction <- reaction +
+    J'theta. g_quadratic and J come from `_constraint_probe`. Without sigma theta is not touched.
     """
     n, start = problem.dim, problem.constraint_ptr[i]
-    reaction[:] = 0.0
     for b in range(start, problem.constraint_ptr[i + 1]):
         k, kind, m = b - start, problem.constraint_kind[b], problem.constraint_rows[b]
         affine, equality = _is_affine(kind), kind == AFFINE_EQUALITY
@@ -465,8 +469,8 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
 
 
 @_inlined
-def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, i: int, state: ADAPDState,
-              work: Floats) -> int:
+def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, i: int, far: bool,
+              state: ADAPDState, work: Floats) -> int:
     """One activation of agent i."""
     w = _slice_work(problem, work)
     n, N, local, rho = problem.dim, float(problem.n_agents), steps.momentum == LOCAL, steps.relaxation
@@ -475,8 +479,8 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
 
     _consensus_step(problem, network, steps, i, previous, state, w.y, v)
 
-    # theta_i <- proj(theta_i + sigma_i g^)
-    curvature = _constraint_probe(problem, i, x, state.theta, w.g, w.J, w.norm2, w.y)
+    # theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i
+    curvature = _constraint_probe(problem, i, far, x, state.theta, w.g, w.J, w.norm2, w.y)
     tau = 1.0 / (problem.lipschitz[i] + curvature + steps.tau[i]) if adaptive else steps.tau[i]
     blocks = problem.constraint_ptr[i + 1] - problem.constraint_ptr[i]
     for b in range(blocks):
@@ -488,11 +492,10 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
         c = 2.0 / rho - 1.0 if state.wakes[i] > 0 else 0.0
     else:
         c = N if previous == i else 0.0
-    _dual_step(problem, i, x, w.sigma, adaptive, c, rho, w.g, w.J, state.theta, state.g_last, w.reaction)
+    _dual_step(problem, i, x, w.sigma, adaptive, c, rho, w.g, w.J, state.theta, state.g_last, v)
 
     # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
-    _axpy(1.0, w.reaction, v)
-    _objective_gradient(problem, i, x, v, w.y, False)
+    _objective_gradient(problem, i, far, x, v, w.y, False)
     for j in range(n):
         z[j] = x[j] - tau * v[j]
     if not _finite(z):
@@ -517,7 +520,7 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     return OK
 
 
-LISTS, ENTRIES, ROWS, NEIGHBOURS, READ_AHEAD, CACHE = 9, 6, 4, 2, 256, 1 << 18  # as in csrc/adapd.h
+LISTS, ENTRIES, ROWS, NEIGHBOURS, CACHE = 9, 6, 4, 2, 1 << 18  # as in csrc/adapd.h
 
 
 @_inlined
@@ -529,7 +532,7 @@ def _coming(problem: ProblemArrays, agents: Ints, a: int) -> int:
 
 @_inlined
 def _fetch(array: Floats, start: int, count: int) -> None:
-    for j in range(start, start + min(count, READ_AHEAD), 8):
+    for j in range(start, start + min(count, AHEAD), 8):
         _prefetch(array, j)
     _prefetch(array, start + count - 1)
 
@@ -621,7 +624,7 @@ def adapd(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, age
             return BAD_AGENT
         if far:
             _look_ahead(problem, network, steps, a, agents, state)
-        status = _activate(problem, network, steps, i, state, work)
+        status = _activate(problem, network, steps, i, far, state, work)
         if status != OK:
             return status
     return OK
@@ -675,8 +678,9 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             tau, kappa, bound = steps.tau[i] * scale, steps.kappa[i] / scale, steps.bound[i]
 
             # theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i
-            _constraint_probe(problem, i, x, state.theta, w.g, w.J, w.norm2, w.y)
+            _constraint_probe(problem, i, False, x, state.theta, w.g, w.J, w.norm2, w.y)
             w.sigma[:] = kappa
+            reaction[:] = 0.0
             _dual_step(problem, i, x, w.sigma, False, extrapolate, 1.0, w.g, w.J, state.theta, state.g_old, reaction)
             b, e = problem.constraint_ptr[i], problem.constraint_ptr[i + 1]
             if e > b:
@@ -693,7 +697,7 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             begin, end = laplacian.row_ptr[i], laplacian.row_ptr[i + 1]
             _gather(begin, end, laplacian.row_agent, laplacian.row_value, state.s, v)
             _axpy(1.0, reaction, v)
-            _objective_gradient(problem, i, x, v, w.y, False)
+            _objective_gradient(problem, i, False, x, v, w.y, False)
             shrink = 1.0 / (1.0 + tau * mu)
             for j in range(n):
                 z[j] = (x[j] - tau * (v[j] - mu * x[j])) * shrink
@@ -744,12 +748,13 @@ def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force
         x_i, push, t, out = x[i * stride : i * stride + n], force[i], prox_step[i], measures[i]
 
         v[:] = 0.0
-        value = _objective_gradient(problem, i, x_i, v, w.y, True)
+        value = _objective_gradient(problem, i, False, x_i, v, w.y, True)
         out[GRADIENT] = _norm(v)
         rho, outside = _regularizer_value(problem, i, x_i, z)
         out[VALUE] = value + rho
 
-        _constraint_probe(problem, i, x_i, theta, w.g, w.J, w.norm2, w.y)
+        _constraint_probe(problem, i, False, x_i, theta, w.g, w.J, w.norm2, w.y)
+        reaction[:] = 0.0
         _dual_step(problem, i, x_i, None, False, 0.0, 1.0, w.g, w.J, theta, g, reaction)
         violation, distance, complementarity = _feasibility(problem, i, theta, g, w.J)
         out[VIOLATION], out[DISTANCE] = _larger(violation, outside), _larger(distance, outside)
