@@ -75,7 +75,7 @@ def one_round(advance: Callable[[Ints], int], agents: Ints) -> Ints:
 
 @pytest.mark.parametrize("engine", ["c", "numba", "numpy"], indirect=True)
 @pytest.mark.parametrize("n", [5, 20, 100], ids="n{}".format)
-@pytest.mark.parametrize("N", [30, 10_000], ids="N{}".format)
+@pytest.mark.parametrize("N", [30, 1_000, 10_000], ids="N{}".format)
 @pytest.mark.parametrize("agent", [ellipsoids, least_squares], ids=lambda agent: agent.__name__)
 @pytest.mark.benchmark(group="activations")
 def bench_activation(benchmark, keep, agent, N, n, engine):

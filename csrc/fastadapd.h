@@ -1,6 +1,6 @@
 /* fastadapd: compiled loops for decentralized constrained convex optimization.
  *
- * The library allocates nothing, prints nothing and keeps no global state: every array comes from the caller.
+ * The library allocates nothing, prints nothing and keeps no state but fa_choose_simd's: every array comes from the caller.
  * All matrices are row-major. "(not modified)" arrays are inputs, "(updated)" arrays are state, "(output)" arrays
  * are written without being read. Sizes: N agents, n coordinates, R consensus rows, M constraint rows in all.
  *
@@ -22,22 +22,29 @@ extern "C" {
 enum fa_status {
     FA_OK = 0,
     FA_NOT_FINITE = -1,   /* an iterate overflowed or became NaN; the state holds the activation it happened in */
-    FA_BAD_AGENT = -2     /* an agent index was outside [0, N); nothing was done from that activation on */
+    FA_BAD_AGENT = -2,    /* an agent index was outside [0, N); nothing was done from that activation on */
+    FA_NO_SIMD = -3       /* this instruction set was not compiled in, or the processor does not have it */
 };
 
 /* Smooth convex costs. Data of one block, in this order, at `data + objective_data[block]`: */
 enum fa_objective {
     FA_LINEAR = 0,        /* q[n]:              q'x                */
-    FA_QUADRATIC = 1,     /* q[n], P[n*n]:      x'Px/2 + q'x       */
+    FA_QUADRATIC = 1,     /* q[n], P:           x'Px/2 + q'x       */
     FA_LEAST_SQUARES = 2  /* b[m], A[m*n]:      |Ax - b|^2 / 2     */
 };
 
 /* Constraints g(x) <= 0 or g(x) = 0. Data of one block, in this order, at `data + constraint_data[block]`: */
 enum fa_constraint {
-    FA_ELLIPSOID = 0,             /* level, curvature, c[n], P[n*n]:  (x-c)'P(x-c) - level <= 0;  curvature >= |2P|  */
-    FA_QUADRATIC_INEQUALITY = 1,  /* r, curvature, q[n], P[n*n]:      x'Px/2 + q'x - r <= 0;      curvature >= |P|   */
+    FA_ELLIPSOID = 0,             /* level, curvature, c[n], P:       (x-c)'P(x-c) - level <= 0;  curvature >= |2P|  */
+    FA_QUADRATIC_INEQUALITY = 1,  /* r, curvature, q[n], P:           x'Px/2 + q'x - r <= 0;      curvature >= |P|   */
     FA_AFFINE_INEQUALITY = 2,     /* norm2, omega[m], h[m], G[m*n]:   Gx - h <= 0                                    */
     FA_AFFINE_EQUALITY = 3        /* norm2, omega[m], b[m], A[m*n]:   Ax - b = 0                                     */
+};
+/* P is symmetric and kept by halves, in panels of FA_PANEL rows (fewer in the last): the panel of rows j, j+1, ... holds of
+ * each row the entries j to n-1. Of a diagonal P, which the kind says by kind + FA_DIAGONAL, only the diagonal [n] is kept. */
+enum fa_layout {
+    FA_PANEL = 4,
+    FA_DIAGONAL = 16
 };
 /* omega_r = 1 / |G_r|^2 (0 for a row of zeros) and norm2 >= |diag(omega)^(1/2) G|^2: rows in any units weigh the same. */
 
@@ -166,7 +173,18 @@ int fa_measure(const fa_problem *problem, const double *x /* agent i at x + i*st
 /* One sentence for a status. */
 const char *fa_strerror(int status);
 
-/* The instruction set the loops were compiled for, such as "baseline". */
+/* Instruction sets the loops are compiled for. Sums are the only thing that differs, by rounding. */
+enum fa_simd_set {
+    FA_SIMD_BEST = 0,     /* the best that the processor has */
+    FA_SIMD_BASELINE = 1, /* what every processor of the kind has: SSE2 on x86-64, NEON on AArch64 */
+    FA_SIMD_AVX2 = 2
+};
+
+/* Choose for all calls to come, FA_SIMD_BEST if never called; FA_OK or FA_NO_SIMD. The only state the library keeps: not
+ * while a loop runs in another thread. */
+int fa_choose_simd(int32_t simd);
+
+/* The one that is used: "AVX2", "NEON" or "baseline". */
 const char *fa_simd(void);
 
 /* cffi: end */

@@ -156,7 +156,7 @@ def test_adaptive_steps_follow_the_formulas(momentum, relaxation, consensus, con
 
 
 def test_the_weight_is_balanced_at_epochs_10_20_40():
-    """ln w <- (ln w + ln(sqrt(2 N) |lambda| / |X - X_0|)) / 2 for the farthest X, with |lambda| as B had but one gain."""
+    """ln w <- (ln w + ln(sqrt(2 N) |lambda| / |X - X_0|)) / 2 for the farthest X and B as if of one gain."""
     N = 5
     instance = random_instance(["LeastSquares"], "Box", ["Ellipsoid"], N=N, seed=4)
     problem, network = instance.problem, fa.Network([(i, j) for j in range(N) for i in range(j)])

@@ -8,7 +8,7 @@ import pytest
 from conftest import MISSING
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from strategies import CONSTRAINTS, REGULARIZERS, instances, random_instance
+from strategies import CONSTRAINTS, REGULARIZERS, Instance, instances, random_instance
 
 import fastadapd as fa
 from fastadapd import engines
@@ -114,6 +114,78 @@ def test_accelerated_adapd_agrees_in_pieces(compiled, instance, cuts):
     assert_agree(instance, fa.methods.ADAPD(), compiled, 200, cuts, tolerance=1e-6)
 
 
+SIMD = ["baseline", "AVX2"]
+
+
+@pytest.fixture(params=["numba", *(f"c {name}" for name in SIMD)])
+def loops(request):
+    """Every way in which the loops are compiled."""
+    engine, _, simd = request.param.partition(" ")
+    if engine in MISSING:
+        pytest.skip(f"engine {engine!r}: {MISSING[engine]}")
+    if not simd:
+        yield engine
+        return
+    from fastadapd.engines import native
+
+    try:
+        native.choose_simd(simd)
+    except ValueError as error:
+        pytest.skip(str(error))
+    assert native.simd() == simd or simd == "baseline"
+    yield engine
+    native.choose_simd("best")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 8, 13, 20])
+def test_every_instruction_set_agrees(loops, n):
+    """Sizes around those of panels and vectors, and the small ones that are unrolled."""
+    for rows, seed in ((1, 0), (6, 1)):
+        instance = random_instance(["Quadratic", "LeastSquares"], "Box", sorted(CONSTRAINTS), n=n, rows=rows, seed=seed)
+        for method in (fa.methods.ADAPD(memory=0), fa.methods.ADAPD(momentum="global", steps="theory", **BOUNDS)):
+            assert_agree(instance, method, loops, 100)
+        assert_agree(instance, fa.methods.DPDA(**BOUNDS), loops, 60)
+        assert_measures_agree(instance, loops, seed, shared=False)
+
+
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_diagonal_and_nearly_diagonal_matrices_agree(loops, diagonal):
+    N, n, rng = 5, 9, np.random.default_rng(3)
+    P = rng.uniform(0.5, 2, (N, n))[..., None] * np.eye(n)
+    P[:, 0] = P[:, :, 0] = 0.0  # neither is a zero on the diagonal an entry that counts,
+    if not diagonal:
+        P[:, 1, 1] = P[:, -1, -1] = P[:, 1, -1] = P[:, -1, 1] = 1.0  # nor an entry beside it for one on it
+    problem = fa.Problem(
+        fa.objectives.Quadratic(P, rng.normal(size=(N, n))),
+        fa.regularizers.Box(-2, 2),
+        [
+            fa.constraints.Ellipsoid(P, rng.normal(size=(N, n)), 0.5),
+            fa.constraints.Ellipsoid(np.eye(n), rng.normal(size=(N, n)), 3.0),
+            fa.constraints.QuadraticInequality(P, rng.normal(size=(N, n)), 0.1),
+        ],
+    )
+    network = fa.Network([(i, (i + 1) % N) for i in range(N)], consensus="edge")
+    instance = Instance(problem, network, [])
+    assert_agree(instance, fa.methods.ADAPD(memory=0), loops, 500)
+    assert_measures_agree(instance, loops, 4, shared=True)
+
+
+def test_a_problem_larger_than_the_cache_agrees(loops):
+    """There the loops ask memory for the agents that wake next."""
+    N, n, rng = 700, 30, np.random.default_rng(5)
+    A = rng.normal(size=(N, n, n)) / np.sqrt(n)
+    problem = fa.Problem(
+        [fa.objectives.Quadratic(A @ np.swapaxes(A, 1, 2), rng.normal(size=(N, n))), fa.objectives.Linear(np.ones(n))],
+        constraints=[
+            fa.constraints.Ellipsoid(A @ np.swapaxes(A, 1, 2), np.zeros((N, n)), 0.5),
+            fa.constraints.AffineInequality(rng.normal(size=(N, 2, n)), np.full((N, 2), 0.1)),
+        ],
+    )
+    for consensus in ("edge", "laplacian"):
+        instance = Instance(problem, fa.Network(fa.graphs.small_world(N, N, rng=0), consensus=consensus), [])
+        assert_agree(instance, fa.methods.ADAPD(memory=0), loops, 2 * N, cuts=(1, 5, N))
+
+
 @given(instances(), dpdas)
 @settings(max_examples=40)
 def test_dpda_agrees(compiled, instance, options):
@@ -129,13 +201,17 @@ def test_accelerated_dpda_agrees(compiled):
 @given(instances(), st.integers(0, 2**32 - 1), st.booleans())
 @settings(max_examples=80)
 def test_measures_agree(compiled, instance, seed, shared):
+    assert_measures_agree(instance, compiled, seed, shared)
+
+
+def assert_measures_agree(instance, engine, seed, shared):
     problem, rng = instance.problem, np.random.default_rng(seed)
     N, n = problem.n_agents, problem.dim
     x = rng.normal(size=n if shared else (N, n))
     arguments = x, np.abs(rng.normal(size=problem.n_rows)), rng.normal(size=(N, n)), rng.uniform(0.1, 2, N)
-    engine, specification = (engines.load(e)(problem, instance.network) for e in (compiled, "numpy"))
+    compiled, specification = (engines.load(e)(problem, instance.network) for e in (engine, "numpy"))
     kept = [a.copy() for a in arguments]
-    for ours, expected in zip(engine.measure(*arguments), specification.measure(*arguments), strict=True):
+    for ours, expected in zip(compiled.measure(*arguments), specification.measure(*arguments), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-11)
     for before, after in zip(kept, arguments, strict=True):
         np.testing.assert_array_equal(after, before)
@@ -215,9 +291,11 @@ def test_a_named_engine_is_never_replaced(monkeypatch, missing, module):
 def test_c_codes_in_words():
     from fastadapd.engines import native
 
-    words = [native.strerror(code) for code in (0, -1, -2, -99)]
-    assert len(set(words)) == 4 and words[0] == "no error" and words[-1] == "unknown status"
-    assert native.simd() in ("AVX-512", "AVX2", "NEON", "SSE2", "baseline")
+    words = [native.strerror(code) for code in (0, -1, -2, -3, -99)]
+    assert len(set(words)) == 5 and words[0] == "no error" and words[-1] == "unknown status"
+    assert native.simd() in ("AVX-512", "AVX2", "NEON", "baseline")
+    with pytest.raises(ValueError, match="'AVX-1024' is not known or not here"):
+        native.choose_simd("AVX-1024")
 
 
 @pytest.mark.skipif("c" in MISSING, reason="no C engine")

@@ -12,8 +12,10 @@ from collections.abc import Collection
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
-from numba import njit
-from numba.extending import register_jitable
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, register_jitable
 
 from fastadapd import constraints, objectives, regularizers
 from fastadapd._terms import Floats
@@ -44,6 +46,8 @@ L1 = packing.REGULARIZERS[regularizers.L1][1]
 BOX = packing.REGULARIZERS[regularizers.Box][1]
 NONNEGATIVE = packing.REGULARIZERS[regularizers.NonNegative][1]
 L2_BALL = packing.REGULARIZERS[regularizers.L2Ball][1]
+PANEL, DIAGONAL = packing.PANEL, packing.DIAGONAL
+AHEAD = 1024  # numbers; how far ahead memory is asked where a problem does not fit into the cache (`far`)
 LOCAL = packing.MOMENTUM["local"]
 OK, NOT_FINITE, BAD_AGENT = packing.OK, packing.NOT_FINITE, packing.BAD_AGENT
 VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY, GRADIENT, REACTION, FORCE = range(len(packing.MEASURES))
@@ -90,19 +94,94 @@ def _axpy(a: float, x: Floats, y: Floats) -> None:
         y[j] += a * x[j]
 
 
+def _typed_prefetch(typing: Any, array: Any, at: Any) -> Any:
+    """Ask memory for array[at], a one-dimensional array, without waiting."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(array)(context, builder, arguments[0])
+        pointer = builder.bitcast(builder.gep(view.data, [arguments[1]]), cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, cgutils.int32_t, cgutils.int32_t, cgutils.int32_t])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [pointer, *(cgutils.int32_t(flag) for flag in (0, 3, 1))])  # to read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+_prefetch: Any = intrinsic(_typed_prefetch)
+
+@_inlined_sum
+def _four_dots(a: Floats, m: int, x: Floats) -> tuple[float, float, float, float]:
+    """x times a[0:], a[m:], a[2m:] and a[3m:]; sums may be reassociated, so that they vectorize."""
+    s0 = s1 = s2 = s3 = 0.0
+    a0, a1, a2, a3 = a, a[m:], a[2 * m :], a[3 * m :]
+    for j in range(x.size):
+        s0 += x[j] * a0[j]
+        s1 += x[j] * a1[j]
+        s2 += x[j] * a2[j]
+        s3 += x[j] * a3[j]
+    return s0, s1, s2, s3
+
+
 @_inlined
-def _symmetric_multiply(P: Floats, x: Floats, y: Floats) -> None:
-    """y <- y + P x for a symmetric P: by columns, so that every inner loop is an axpy."""
+def _four_axpys(x0: float, x1: float, x2: float, x3: float, a: Floats, m: int, y: Floats) -> None:
+    """y <- y + x0 a[0:] + x1 a[m:] + x2 a[2m:] + x3 a[3m:]"""
+    a0, a1, a2, a3 = a, a[m:], a[2 * m :], a[3 * m :]
+    for k in range(y.size):
+        y[k] += (x0 * a0[k] + x1 * a1[k]) + (x2 * a2[k] + x3 * a3[k])
+
+
+@_inlined
+def _symmetric_multiply(far: bool, P: Floats, x: Floats, y: Floats) -> None:
+    """y <- y + P x for a symmetric P by halves.
+
+    A panel is read once, as columns for the y below it and, by symmetry, as rows for its own y.
+    """
     n = x.size
-    whole = n - n % 4
-    for j in range(0, whole, 4):
-        p0, p1 = P[j * n : (j + 1) * n], P[(j + 1) * n : (j + 2) * n]
-        p2, p3 = P[(j + 2) * n : (j + 3) * n], P[(j + 3) * n : (j + 4) * n]
-        x0, x1, x2, x3 = x[j], x[j + 1], x[j + 2], x[j + 3]
-        for k in range(n):
-            y[k] += (x0 * p0[k] + x1 * p1[k]) + (x2 * p2[k] + x3 * p3[k])
-    for j in range(whole, n):
-        _axpy(x[j], P[j * n : (j + 1) * n], y)
+    whole, at = n - n % PANEL, 0
+    for j in range(0, whole, PANEL):
+        m = n - j
+        if far:
+            for k in range(at + AHEAD, min(at + AHEAD + PANEL * m, n * (n + 1) // 2), 8):
+                _prefetch(P, k)
+        y0, y1, y2, y3 = _four_dots(P[at + PANEL :], m, x[j + PANEL :])
+        _four_axpys(x[j], x[j + 1], x[j + 2], x[j + 3], P[at:], m, y[j:])
+        y[j] += y0
+        y[j + 1] += y1
+        y[j + 2] += y2
+        y[j + 3] += y3
+        at += PANEL * m
+    m = n - whole
+    for c in range(m):
+        _axpy(x[whole + c], P[at + c * m :], y[whole:])
+
+
+@_inlined
+def _multiply(kind: int, far: bool, P: Floats, x: Floats, y: Floats) -> None:
+    """y <- y + P x for the P of a quadratic of this kind."""
+    if kind & DIAGONAL:
+        for j in range(y.size):
+            y[j] += P[j] * x[j]
+    else:
+        _symmetric_multiply(far, P, x, y)
+
+
+@_inlined
+def _least_squares_gradient(m: int, data: Floats, x: Floats, v: Floats) -> float:
+    """v <- v + A'(Ax - b), four rows at a time, so that A is read once; returns |Ax - b|^2 / 2."""
+    n, value, whole = v.size, 0.0, m - m % 4
+    for r in range(0, whole, 4):
+        rows = data[m + r * n :]
+        e0, e1, e2, e3 = _four_dots(rows, n, x)
+        e0, e1, e2, e3 = e0 - data[r], e1 - data[r + 1], e2 - data[r + 2], e3 - data[r + 3]
+        _four_axpys(e0, e1, e2, e3, rows, n, v)
+        value += 0.5 * ((e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3))
+    for r in range(whole, m):
+        row = data[m + r * n : m + (r + 1) * n]
+        e = _dot(x, row) - data[r]
+        _axpy(e, row, v)
+        value += 0.5 * e * e
+    return value
 
 
 @_inlined
@@ -132,12 +211,41 @@ def _larger(a: float, b: float) -> float:
 
 
 @_inlined
-def _objective_gradient(problem: ProblemArrays, i: int, x: Floats, v: Floats, y: Floats, with_value: bool) -> float:
+def _is_affine(kind: int) -> bool:
+    return kind == AFFINE_INEQUALITY or kind == AFFINE_EQUALITY
+
+
+@_inlined
+def _matrix_size(n: int, code: int) -> int:
+    """Numbers of the symmetric matrix of a quadratic, at least."""
+    return n if code & DIAGONAL else n * (n + 1) // 2
+
+
+@_inlined
+def _objective_size(problem: ProblemArrays, b: int) -> int:
+    """Numbers of a block, at least."""
+    n, code = problem.dim, problem.objective_kind[b]
+    if code == LEAST_SQUARES:
+        return problem.objective_rows[b] * (1 + n)
+    return n if code == LINEAR else n + _matrix_size(n, code)
+
+
+@_inlined
+def _constraint_size(problem: ProblemArrays, b: int) -> int:
+    """Numbers of a block, at least."""
+    n, code = problem.dim, problem.constraint_kind[b]
+    return 1 + problem.constraint_rows[b] * (2 + n) if _is_affine(code) else 2 + n + _matrix_size(n, code)
+
+
+@_inlined
+def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v: Floats, y: Floats,
+                        with_value: bool) -> float:
     """v <- v + grad f_i(x); returns f_i(x) when `with_value`. y[n] is work."""
     n = problem.dim
     value = 0.0
     for b in range(problem.objective_ptr[i], problem.objective_ptr[i + 1]):
-        kind, data = problem.objective_kind[b], problem.data[problem.objective_data[b] :]
+        code, data = problem.objective_kind[b], problem.data[problem.objective_data[b] :]
+        kind = code & ~DIAGONAL
         if kind == LINEAR:  # v += q
             _axpy(1.0, data, v)
             if with_value:
@@ -146,25 +254,20 @@ def _objective_gradient(problem: ProblemArrays, i: int, x: Floats, v: Floats, y:
             q, P = data[:n], data[n:]
             if with_value:
                 y[:] = 0.0
-                _symmetric_multiply(P, x, y)
+                _multiply(code, far, P, x, y)
                 value += 0.5 * _dot(x, y) + _dot(x, q)
                 _axpy(1.0, y, v)
             else:
-                _symmetric_multiply(P, x, v)
+                _multiply(code, far, P, x, v)
             _axpy(1.0, q, v)
-        elif kind == LEAST_SQUARES:  # v += A'(Ax - b), row by row, so that A is read once
-            m = problem.objective_rows[b]
-            for r in range(m):
-                row = data[m + r * n : m + (r + 1) * n]
-                e = _dot(x, row) - data[r]
-                _axpy(e, row, v)
-                value += 0.5 * e * e
+        elif kind == LEAST_SQUARES:
+            value += _least_squares_gradient(problem.objective_rows[b], data, x, v)
     return value
 
 
 @_inlined
-def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, g_quadratic: Floats, J: Floats,
-                      norm2: Floats, y: Floats) -> float:
+def _constraint_probe(problem: ProblemArrays, i: int, far: bool, x: Floats, theta: Floats, g_quadratic: Floats,
+                      J: Floats, norm2: Floats, y: Floats) -> float:
     """What the constraints of agent i say at x before any multiplier moves.
 
     Writes g of the quadratic rows and their gradients, one row of J[n] per block, and norm2 of every block: |J_b|^2 of
@@ -173,13 +276,14 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
     n, start = problem.dim, problem.constraint_ptr[i]
     curvature = 0.0
     for b in range(start, problem.constraint_ptr[i + 1]):
-        k, kind, data = b - start, problem.constraint_kind[b], problem.data[problem.constraint_data[b] :]
+        k, code, data = b - start, problem.constraint_kind[b], problem.data[problem.constraint_data[b] :]
+        kind = code & ~DIAGONAL
         if kind == ELLIPSOID:  # g = (x-c)'P(x-c) - level, J = 2 P (x-c)
             c, P, J_k = data[2 : 2 + n], data[2 + n :], J[k * n : (k + 1) * n]
             for j in range(n):
                 y[j] = x[j] - c[j]
             J_k[:] = 0.0
-            _symmetric_multiply(P, y, J_k)
+            _multiply(code, far, P, y, J_k)
             g_quadratic[k] = _dot(y, J_k) - data[0]
             for j in range(n):
                 J_k[j] *= 2.0
@@ -188,7 +292,7 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
         elif kind == QUADRATIC_INEQUALITY:  # g = x'Px/2 + q'x - r, J = P x + q
             q, P, J_k = data[2 : 2 + n], data[2 + n :], J[k * n : (k + 1) * n]
             J_k[:] = 0.0
-            _symmetric_multiply(P, x, J_k)
+            _multiply(code, far, P, x, J_k)
             g_quadratic[k] = 0.5 * _dot(x, J_k) + _dot(x, q) - data[0]
             _axpy(1.0, q, J_k)
             norm2[k] = _dot(J_k, J_k)
@@ -196,11 +300,6 @@ def _constraint_probe(problem: ProblemArrays, i: int, x: Floats, theta: Floats, 
         else:
             norm2[k] = data[0]
     return curvature
-
-
-@_inlined
-def _is_affine(kind: int) -> bool:
-    return kind == AFFINE_INEQUALITY or kind == AFFINE_EQUALITY
 
 
 @_inlined
@@ -216,11 +315,10 @@ def _dual_step(problem: ProblemArrays, i: int, x: Floats, sigma: Floats | None, 
                g_quadratic: Floats, J: Floats, theta: Floats, g_last: Floats, reaction: Floats) -> None:
     """theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far.
 
-    sigma_r is sigma[block], times omega_r for affine rows when `adaptive`. Then g_last <- g, reaction <- J'theta.
-    g_quadratic and J come from `_constraint_probe`. Without sigma theta is not touched.
+    sigma_r is sigma[block], times omega_r for affine rows when `adaptive`. Then g_last <- g and reaction <- reaction +
+    J'theta. g_quadratic and J come from `_constraint_probe`. Without sigma theta is not touched.
     """
     n, start = problem.dim, problem.constraint_ptr[i]
-    reaction[:] = 0.0
     for b in range(start, problem.constraint_ptr[i + 1]):
         k, kind, m = b - start, problem.constraint_kind[b], problem.constraint_rows[b]
         affine, equality = _is_affine(kind), kind == AFFINE_EQUALITY
@@ -371,8 +469,8 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
 
 
 @_inlined
-def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, i: int, state: ADAPDState,
-              work: Floats) -> int:
+def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, i: int, far: bool,
+              state: ADAPDState, work: Floats) -> int:
     """One activation of agent i."""
     w = _slice_work(problem, work)
     n, N, local, rho = problem.dim, float(problem.n_agents), steps.momentum == LOCAL, steps.relaxation
@@ -381,8 +479,8 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
 
     _consensus_step(problem, network, steps, i, previous, state, w.y, v)
 
-    # theta_i <- proj(theta_i + sigma_i g^)
-    curvature = _constraint_probe(problem, i, x, state.theta, w.g, w.J, w.norm2, w.y)
+    # theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i
+    curvature = _constraint_probe(problem, i, far, x, state.theta, w.g, w.J, w.norm2, w.y)
     tau = 1.0 / (problem.lipschitz[i] + curvature + steps.tau[i]) if adaptive else steps.tau[i]
     blocks = problem.constraint_ptr[i + 1] - problem.constraint_ptr[i]
     for b in range(blocks):
@@ -394,11 +492,10 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
         c = 2.0 / rho - 1.0 if state.wakes[i] > 0 else 0.0
     else:
         c = N if previous == i else 0.0
-    _dual_step(problem, i, x, w.sigma, adaptive, c, rho, w.g, w.J, state.theta, state.g_last, w.reaction)
+    _dual_step(problem, i, x, w.sigma, adaptive, c, rho, w.g, w.J, state.theta, state.g_last, v)
 
     # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
-    _axpy(1.0, w.reaction, v)
-    _objective_gradient(problem, i, x, v, w.y, False)
+    _objective_gradient(problem, i, far, x, v, w.y, False)
     for j in range(n):
         z[j] = x[j] - tau * v[j]
     if not _finite(z):
@@ -423,6 +520,80 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     return OK
 
 
+LISTS, ENTRIES, ROWS, NEIGHBOURS, CACHE = 9, 6, 4, 2, 1 << 18  # as in csrc/adapd.h
+
+
+@_inlined
+def _coming(problem: ProblemArrays, agents: Ints, a: int) -> int:
+    """agents[a] if it is there, else -1."""
+    i = int(agents[a]) if a < agents.size else -1
+    return i if i < problem.n_agents else -1
+
+
+@_inlined
+def _fetch(array: Floats, start: int, count: int) -> None:
+    for j in range(start, start + min(count, AHEAD), 8):
+        _prefetch(array, j)
+    _prefetch(array, start + count - 1)
+
+
+@_inlined
+def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, a: int, agents: Ints,
+                state: ADAPDState) -> None:
+    """Ask memory early for what agents[a + ...] will need: where its lists begin, what is in them, what they point to.
+
+    Edge form only.
+    """
+    n = problem.dim
+    x, x_sum = state.x.reshape(-1), state.x_sum.reshape(-1)
+    lambda_, s_last = state.lambda_.reshape(-1), state.s_last.reshape(-1)
+    i = _coming(problem, agents, a + LISTS)
+    if i >= 0:
+        _prefetch(network.owned_ptr, i)
+        _prefetch(problem.objective_ptr, i)
+        _prefetch(problem.constraint_ptr, i)
+        _prefetch(problem.regularizer_kind, i)
+        _prefetch(problem.lipschitz, i)
+        _prefetch(steps.tau, i)
+        _prefetch(steps.sigma, i)
+        _prefetch(state.since, i)
+        _prefetch(state.wakes, i)
+    i = _coming(problem, agents, a + ENTRIES)
+    if i >= 0:
+        f, g = problem.objective_ptr[i], problem.constraint_ptr[i]
+        _prefetch(network.owned_row, network.owned_ptr[i])
+        _prefetch(problem.objective_kind, f)
+        _prefetch(problem.objective_rows, f)
+        _prefetch(problem.objective_data, f)
+        _prefetch(problem.constraint_kind, g)
+        _prefetch(problem.constraint_rows, g)
+        _prefetch(problem.constraint_data, g)
+        _prefetch(problem.constraint_first, g)
+        _fetch(x, i * n, n)
+        _fetch(x_sum, i * n, n)
+    i = _coming(problem, agents, a + ROWS)
+    if i >= 0:
+        for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
+            r = np.int64(network.owned_row[o])
+            _prefetch(network.row_agent, 2 * r)
+            _prefetch(network.row_value, 2 * r)
+            _prefetch(steps.gamma, r)
+            _fetch(lambda_, r * n, n)
+            _fetch(s_last, r * n, n)
+    i = _coming(problem, agents, a + NEIGHBOURS)
+    if i >= 0:
+        for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
+            e = 2 * np.int64(network.owned_row[o])
+            _fetch(x, network.row_agent[e] * n, n)
+            _fetch(x, network.row_agent[e + 1] * n, n)
+        for b in range(problem.objective_ptr[i], problem.objective_ptr[i + 1]):
+            _fetch(problem.data, problem.objective_data[b], _objective_size(problem, b))
+        for b in range(problem.constraint_ptr[i], problem.constraint_ptr[i + 1]):
+            _prefetch(state.theta, problem.constraint_first[b])
+            _prefetch(state.g_last, problem.constraint_first[b])
+            _fetch(problem.data, problem.constraint_data[b], _constraint_size(problem, b))
+
+
 @_kernel
 def adapd(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, agents: Ints, state: ADAPDState,
           work: Floats) -> int:
@@ -445,11 +616,15 @@ def adapd(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, age
     int
         `packing.OK`, `packing.NOT_FINITE` or `packing.BAD_AGENT`.
     """
+    numbers = 2 * problem.dim * (problem.n_agents + network.n_rows) + problem.data.size
+    far = network.is_edge_form != 0 and numbers > CACHE
     for a in range(agents.size):
         i = np.int64(agents[a])
         if i < 0 or i >= problem.n_agents:
             return BAD_AGENT
-        status = _activate(problem, network, steps, i, state, work)
+        if far:
+            _look_ahead(problem, network, steps, a, agents, state)
+        status = _activate(problem, network, steps, i, far, state, work)
         if status != OK:
             return status
     return OK
@@ -503,8 +678,9 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             tau, kappa, bound = steps.tau[i] * scale, steps.kappa[i] / scale, steps.bound[i]
 
             # theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i
-            _constraint_probe(problem, i, x, state.theta, w.g, w.J, w.norm2, w.y)
+            _constraint_probe(problem, i, False, x, state.theta, w.g, w.J, w.norm2, w.y)
             w.sigma[:] = kappa
+            reaction[:] = 0.0
             _dual_step(problem, i, x, w.sigma, False, extrapolate, 1.0, w.g, w.J, state.theta, state.g_old, reaction)
             b, e = problem.constraint_ptr[i], problem.constraint_ptr[i + 1]
             if e > b:
@@ -521,7 +697,7 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             begin, end = laplacian.row_ptr[i], laplacian.row_ptr[i + 1]
             _gather(begin, end, laplacian.row_agent, laplacian.row_value, state.s, v)
             _axpy(1.0, reaction, v)
-            _objective_gradient(problem, i, x, v, w.y, False)
+            _objective_gradient(problem, i, False, x, v, w.y, False)
             shrink = 1.0 / (1.0 + tau * mu)
             for j in range(n):
                 z[j] = (x[j] - tau * (v[j] - mu * x[j])) * shrink
@@ -572,12 +748,13 @@ def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force
         x_i, push, t, out = x[i * stride : i * stride + n], force[i], prox_step[i], measures[i]
 
         v[:] = 0.0
-        value = _objective_gradient(problem, i, x_i, v, w.y, True)
+        value = _objective_gradient(problem, i, False, x_i, v, w.y, True)
         out[GRADIENT] = _norm(v)
         rho, outside = _regularizer_value(problem, i, x_i, z)
         out[VALUE] = value + rho
 
-        _constraint_probe(problem, i, x_i, theta, w.g, w.J, w.norm2, w.y)
+        _constraint_probe(problem, i, False, x_i, theta, w.g, w.J, w.norm2, w.y)
+        reaction[:] = 0.0
         _dual_step(problem, i, x_i, None, False, 0.0, 1.0, w.g, w.J, theta, g, reaction)
         violation, distance, complementarity = _feasibility(problem, i, theta, g, w.J)
         out[VIOLATION], out[DISTANCE] = _larger(violation, outside), _larger(distance, outside)

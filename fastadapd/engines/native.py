@@ -1,8 +1,13 @@
-"""The C engine: the only file that touches CFFI. Allocate, call, return the status code."""
+"""The C engine: the only file that touches CFFI. Allocate, call, return the status code.
+
+The loops are compiled for several instruction sets, and the best that the processor has is used. The environment
+variable ``FASTADAPD_SIMD`` ("best", "baseline", "AVX2") names another, to compare or to repeat another machine's run.
+"""
 
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +27,19 @@ def simd() -> str:
     return ffi.string(lib.fa_simd()).decode()
 
 
+def choose_simd(name: str) -> None:
+    """Use another instruction set from now on: "best", "baseline" or "AVX2".
+
+    Raises
+    ------
+    ValueError
+        When the name is not known, or the module or the processor does not have it.
+    """
+    code = getattr(lib, f"FA_SIMD_{name.upper()}", None)
+    if code is None or lib.fa_choose_simd(code) != lib.FA_OK:
+        raise ValueError(f"instruction set {name!r} is not known or not here; use 'best', 'baseline' or 'AVX2'")
+
+
 def strerror(status: int) -> str:
     """A status code in words."""
     return ffi.string(lib.fa_strerror(status)).decode()
@@ -31,6 +49,7 @@ def _check_codes() -> None:
     """The header is the source of every code; a mismatch means that the module was built from another version."""
     tables = (packing.OBJECTIVES, packing.CONSTRAINTS, packing.REGULARIZERS)
     codes = [pair for table in tables for pair in table.values()]
+    codes += [("FA_PANEL", packing.PANEL), ("FA_DIAGONAL", packing.DIAGONAL)]
     codes += [("FA_OK", packing.OK), ("FA_NOT_FINITE", packing.NOT_FINITE), ("FA_BAD_AGENT", packing.BAD_AGENT)]
     codes += [(f"FA_MOMENTUM_{name.upper()}", code) for name, code in packing.MOMENTUM.items()]
     codes += [(f"FA_{name.upper()}", code) for code, name in enumerate(packing.MEASURES)]
@@ -41,6 +60,7 @@ def _check_codes() -> None:
 
 
 _check_codes()
+choose_simd(os.environ.get("FASTADAPD_SIMD", "best"))
 
 
 class _Struct:

@@ -38,6 +38,7 @@ REGULARIZERS: dict[type[Term], tuple[str, int]] = {
     regularizers.NonNegative: ("FA_NONNEGATIVE", 3),
     regularizers.L2Ball: ("FA_L2_BALL", 4),
 }
+PANEL, DIAGONAL = 4, 16  # of symmetric matrices: rows of a panel, and what a diagonal one adds to the code of its term
 OK, NOT_FINITE, BAD_AGENT = 0, -1, -2
 MOMENTUM = {"global": 0, "local": 1}
 MEASURES = ("value", "violation", "distance", "complementarity", "stationarity", "gradient", "reaction", "force")
@@ -165,7 +166,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     # data: first what is shared, then one stretch per agent
     shared_size, own_size = 0, np.zeros(N, dtype=np.int64)
     for group in (*problem.objectives, *problem.regularizers, *problem.constraints):
-        size = _size(parts[id(group)], group.term)
+        size = _size(parts[id(group)])
         if group.term.n_agents is None and len(group.agents) > 1:
             shared_size += size
         else:
@@ -176,7 +177,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
 
     def place(group: Group) -> Longs | int:
         nonlocal next_shared
-        arrays, size = parts[id(group)], _size(parts[id(group)], group.term)
+        arrays, size = parts[id(group)], _size(parts[id(group)])
         if group.term.n_agents is None:
             if len(group.agents) > 1:
                 start = next_shared
@@ -184,13 +185,13 @@ def pack_problem(problem: Problem) -> ProblemArrays:
             else:
                 start = int(next_own[group.agents[0]])
                 next_own[group.agents] += size
-            data[start : start + size] = np.concatenate([a.reshape(-1) for a in arrays]) if arrays else 0.0
+            data[start : start + size] = np.concatenate([a.reshape(-1) for a, _ in arrays]) if arrays else 0.0
             return start
         starts = next_own.copy()
         # stacked terms are held by all agents, so the stretches of all agents are equally long
         table = data[shared_size:].reshape(N, -1)
         column = int(starts[0]) - shared_size
-        for array, axes in zip(arrays, group.term._axes.values(), strict=True):
+        for array, axes in arrays:
             width = math.prod(array.shape[array.ndim - axes :])
             table[:, column : column + width] = array.reshape(-1, width)
             column += width
@@ -265,13 +266,27 @@ def _pack_matrix(B: Any, transpose: Any, owned_ptr: Any, owned_row: Any, is_edge
     )
 
 
-def _packed(term: Term, dim: int) -> tuple[Floats, ...]:
-    return term.packed_for(dim) if isinstance(term, regularizers.Regularizer) else term.packed()
+def _packed(term: Term, dim: int) -> list[tuple[Floats, int]]:
+    """The numbers of a term, as views, each with its number of axes for one agent."""
+    arrays = term.packed_for(dim) if isinstance(term, regularizers.Regularizer) else term.packed()
+    parts = list(zip(arrays, term._axes.values(), strict=True))
+    if "P" in term._axes:  # symmetric, and the last
+        P, _ = parts.pop()
+        if _is_diagonal(P):
+            parts.append((np.diagonal(P, axis1=-2, axis2=-1), 1))
+        else:
+            parts += [(P[..., j : j + PANEL, j:], 2) for j in range(0, dim, PANEL)]
+    return parts
 
 
-def _size(arrays: tuple[Floats, ...], term: Term) -> int:
-    return sum(math.prod(a.shape[a.ndim - axes :]) for a, axes in zip(arrays, term._axes.values(), strict=True))
+def _is_diagonal(P: Floats) -> bool:
+    return np.count_nonzero(P) == np.count_nonzero(np.diagonal(P, axis1=-2, axis2=-1))
+
+
+def _size(parts: list[tuple[Floats, int]]) -> int:
+    return sum(math.prod(a.shape[a.ndim - axes :]) for a, axes in parts)
 
 
 def _code(table: dict[type[Term], tuple[str, int]], term: Term) -> int:
-    return table[type(term)][1]
+    P = getattr(term, "P", None)
+    return table[type(term)][1] + (DIAGONAL if P is not None and _is_diagonal(P) else 0)

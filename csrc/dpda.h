@@ -1,7 +1,7 @@
-#include "terms.h"
+/* Internal: fa_dpda. */
 
-int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_steps *steps, int64_t iterations,
-            const fa_dpda_state *state, double *work)
+static int dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_steps *steps, int64_t iterations,
+                const fa_dpda_state *state, double *work)
 {
     const int64_t N = problem->n_agents, n = problem->dim;
     const fa_work w = fa_slice_work(problem, work);
@@ -28,9 +28,9 @@ int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_
 
             /* theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i */
             fa_zero(n, w.reaction);
-            fa_constraint_probe(problem, i, x, state->theta, w.g, w.J, w.norm2, w.y, &l);
+            fa_constraint_probe(problem, n, i, 0, x, state->theta, w.g, w.J, w.norm2, w.y, &l);
             for (int64_t k = 0; k < problem->max_blocks; ++k) w.sigma[k] = kappa;
-            fa_dual_step(problem, i, x, w.sigma, 0, extrapolate, 1.0, w.g, w.J, state->theta, state->g_old, w.reaction);
+            fa_dual_step(problem, n, i, x, w.sigma, 0, extrapolate, 1.0, w.g, w.J, state->theta, state->g_old, w.reaction);
             const int64_t b = problem->constraint_ptr[i], e = problem->constraint_ptr[i + 1];
             if (e > b) {
                 double *theta = state->theta + problem->constraint_first[b];
@@ -46,11 +46,11 @@ int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_
             /* x_i <- prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_j (s_i - s_j)]), strong convexity in the prox */
             fa_gather(n, network->row_ptr[i], network->row_ptr[i + 1], network->row_agent, network->row_value, state->s, w.v);
             fa_axpy(n, 1.0, w.reaction, w.v);
-            fa_objective_gradient(problem, i, x, w.v, w.y, 0);
+            fa_objective_gradient(problem, n, i, 0, x, w.v, w.y, 0);
             const double shrink = 1.0 / (1.0 + tau * steps->mu);
             for (int64_t j = 0; j < n; ++j) z[j] = (x[j] - tau * (w.v[j] - steps->mu * x[j])) * shrink;
             if (fa_not_finite(n, z)) return FA_NOT_FINITE;
-            fa_prox(problem, i, tau * shrink, z);
+            fa_prox(problem, n, i, tau * shrink, z);
             for (int64_t j = 0; j < n; ++j) {
                 x_old[j] = x[j];
                 x[j] = z[j];

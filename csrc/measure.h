@@ -1,4 +1,4 @@
-#include "terms.h"
+/* Internal: fa_measure. */
 
 static inline double larger(double a, double b)
 {
@@ -29,7 +29,7 @@ static double regularizer_value(const fa_problem *problem, int64_t i, const doub
         return value;
     }
     for (int64_t j = 0; j < n; ++j) z[j] = x[j]; /* an indicator's prox is the projection */
-    fa_prox(problem, i, 1.0, z);
+    fa_prox(problem, n, i, 1.0, z);
     for (int64_t j = 0; j < n; ++j) z[j] -= x[j];
     *outside = norm(n, z);
     return 0.0;
@@ -45,7 +45,7 @@ static void feasibility(const fa_problem *problem, int64_t i, const double *x, c
         const int64_t first = problem->constraint_first[b];
         const int equality = problem->constraint_kind[b] == FA_AFFINE_EQUALITY;
         for (int64_t r = 0; r < problem->constraint_rows[b]; ++r) {
-            const double *row, gr = fa_constraint_row(problem, b, k, r, x, g_quadratic, J, &row);
+            const double *row, gr = fa_constraint_row(problem, n, b, k, r, x, g_quadratic, J, &row);
             const double over = equality ? fabs(gr) : (gr > 0.0 || gr != gr ? gr : 0.0);
             sum += over * over;
             if (over != 0.0) {
@@ -62,8 +62,8 @@ static void feasibility(const fa_problem *problem, int64_t i, const double *x, c
     out[FA_COMPLEMENTARITY] = complementarity;
 }
 
-int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const double *theta, const double *force,
-               const double *prox_step, double *g, double *measures, double *work)
+static int measure(const fa_problem *problem, const double *x, int64_t stride, const double *theta, const double *force,
+                   const double *prox_step, double *g, double *measures, double *work)
 {
     const int64_t n = problem->dim;
     const fa_work w = fa_slice_work(problem, work);
@@ -72,12 +72,12 @@ int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const
         double *out = measures + i * FA_MEASURES, l = 0.0, outside;
 
         fa_zero(n, w.v);
-        out[FA_VALUE] = fa_objective_gradient(problem, i, xi, w.v, w.y, 1);
+        out[FA_VALUE] = fa_objective_gradient(problem, n, i, 0, xi, w.v, w.y, 1);
         out[FA_GRADIENT] = norm(n, w.v);
         out[FA_VALUE] += regularizer_value(problem, i, xi, w.z, &outside);
 
         fa_zero(n, w.reaction);
-        fa_constraint_probe(problem, i, xi, theta, w.g, w.J, w.norm2, w.y, &l);
+        fa_constraint_probe(problem, n, i, 0, xi, theta, w.g, w.J, w.norm2, w.y, &l);
         feasibility(problem, i, xi, theta, w.g, w.J, g, w.reaction, out);
         out[FA_VIOLATION] = larger(out[FA_VIOLATION], outside);
         out[FA_DISTANCE] = larger(out[FA_DISTANCE], outside);
@@ -88,37 +88,9 @@ int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const
             w.v[j] += w.reaction[j] + push[j];
             w.z[j] = xi[j] - t * w.v[j];
         }
-        fa_prox(problem, i, t, w.z);
+        fa_prox(problem, n, i, t, w.z);
         for (int64_t j = 0; j < n; ++j) w.z[j] = (xi[j] - w.z[j]) / t;
         out[FA_STATIONARITY] = norm(n, w.z);
     }
     return FA_OK;
-}
-
-int64_t fa_work_size(const fa_problem *problem)
-{
-    return 4 * problem->dim + problem->max_blocks * (3 + problem->dim);
-}
-
-const char *fa_strerror(int status)
-{
-    switch (status) {
-    case FA_OK: return "no error";
-    case FA_NOT_FINITE: return "an iterate is no longer finite";
-    case FA_BAD_AGENT: return "an agent index is out of range";
-    default: return "unknown status";
-    }
-}
-
-const char *fa_simd(void)
-{
-#if defined(__AVX512F__)
-    return "AVX-512";
-#elif defined(__AVX2__)
-    return "AVX2";
-#elif defined(__ARM_NEON)
-    return "NEON";
-#else
-    return "baseline";
-#endif
 }

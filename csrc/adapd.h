@@ -1,0 +1,213 @@
+/* Internal: fa_adapd. */
+
+/* lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
+ *
+ * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation
+ * global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent */
+FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
+                              int64_t i, int64_t previous, const fa_adapd_state *state, double *FA_RESTRICT s,
+                              double *FA_RESTRICT v)
+{
+    const int local = steps->momentum == FA_MOMENTUM_LOCAL;
+    const double N = (double)problem->n_agents, rho = steps->relaxation, reach = 2.0 / rho;
+    if (local && network->is_edge_form) { /* the same in one pass; row r is at 2r and has two entries */
+        fa_zero(n, v);
+        for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
+            const int64_t r = network->owned_row[o];
+            const int32_t *agent = network->row_agent + 2 * r;
+            const double *value = network->row_value + 2 * r;
+            const double gamma = rho * steps->gamma[r], a = value[0], b = value[1], B_ri = agent[0] == i ? a : b;
+            const double *FA_RESTRICT xa = state->x + agent[0] * n, *FA_RESTRICT xb = state->x + agent[1] * n;
+            double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
+            for (int64_t j = 0; j < n; ++j) {
+                const double t = a * xa[j] + b * xb[j];
+                const double l = lambda[j] + gamma * (s_last[j] + reach * (t - s_last[j]));
+                lambda[j] = l;
+                s_last[j] = t;
+                v[j] += B_ri * l;
+            }
+        }
+        return;
+    }
+    for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
+        const int64_t r = network->owned_row[o], begin = network->row_ptr[r], end = network->row_ptr[r + 1];
+        const double gamma = rho * steps->gamma[r];
+        double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
+        fa_gather(n, begin, end, network->row_agent, network->row_value, state->x, s);
+        if (local) {
+            for (int64_t j = 0; j < n; ++j) {
+                lambda[j] += gamma * (s_last[j] + reach * (s[j] - s_last[j]));
+                s_last[j] = s[j];
+            }
+        } else {
+            for (int64_t e = begin; e < end; ++e)
+                if (network->row_agent[e] == previous) fa_axpy(n, N * network->row_value[e], state->dx, s);
+            fa_axpy(n, gamma, s, lambda);
+        }
+    }
+    fa_gather(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value,
+              state->lambda_, v);
+}
+
+/* One activation of agent i, the k-th in all (k = 1, 2, ...). far: see look_ahead. */
+FA_INLINE int activate(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
+                       int64_t k, int64_t i, int64_t previous, int far, const fa_adapd_state *state, const fa_work *w)
+{
+    const int64_t blocks = problem->constraint_ptr[i + 1] - problem->constraint_ptr[i];
+    const int local = steps->momentum == FA_MOMENTUM_LOCAL;
+    const double N = (double)problem->n_agents, rho = steps->relaxation;
+    double *FA_RESTRICT x = state->x + i * n, *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v;
+
+    consensus_step(problem, network, steps, n, i, previous, state, w->y, v);
+
+    /* theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i */
+    double l = problem->lipschitz[i];
+    fa_constraint_probe(problem, n, i, far, x, state->theta, w->g, w->J, w->norm2, w->y, &l);
+    const double tau = steps->adaptive ? 1.0 / (l + steps->tau[i]) : steps->tau[i];
+    for (int64_t b = 0; b < blocks; ++b)
+        w->sigma[b] = !steps->adaptive      ? steps->sigma[i]
+                      : w->norm2[b] > 0.0 ? steps->sigma[i] / ((double)blocks * w->norm2[b])
+                                            : 0.0;
+    const double c = local ? (state->wakes[i] > 0 ? 2.0 / rho - 1.0 : 0.0) : (previous == i ? N : 0.0);
+    fa_dual_step(problem, n, i, x, w->sigma, steps->adaptive, c, rho, w->g, w->J, state->theta, state->g_last, v);
+
+    /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
+    fa_objective_gradient(problem, n, i, far, x, v, w->y, 0);
+    for (int64_t j = 0; j < n; ++j) z[j] = x[j] - tau * v[j];
+    if (fa_not_finite(n, z)) return FA_NOT_FINITE;
+    fa_prox(problem, n, i, tau, z);
+    if (rho != 1.0) {
+        const int sparse = problem->regularizer_kind[i] == FA_L1; /* zeros stay zeros */
+        for (int64_t j = 0; j < n; ++j) z[j] = sparse && z[j] == 0.0 ? 0.0 : x[j] + rho * (z[j] - x[j]);
+        if (!sparse) fa_prox(problem, n, i, tau, z); /* back into the set */
+    }
+
+    /* iterates since_i .. k-1 of agent i were x_i; iterate k is z */
+    const double held = (double)(k - state->since[i]);
+    double *FA_RESTRICT x_sum = state->x_sum + i * n, *FA_RESTRICT dx = state->dx;
+    for (int64_t j = 0; j < n; ++j) {
+        x_sum[j] += held * x[j];
+        dx[j] = z[j] - x[j];
+        x[j] = z[j];
+    }
+    state->since[i] = k;
+    state->wakes[i] += 1;
+    return FA_OK;
+}
+
+/* The sequence is known: where not all fits into the cache (edge form only), memory is asked early for what agents[a + ...] will need, first
+ * where its lists begin, then what is in them, then what they point to, the first FA_AHEAD numbers of a stretch. */
+enum { LISTS = 9, ENTRIES = 6, ROWS = 4, NEIGHBOURS = 2, CACHE = 1 << 18 };
+
+FA_INLINE void fetch(int64_t n, const double *p)
+{
+    const int64_t most = n < FA_AHEAD ? n : FA_AHEAD;
+    for (int64_t j = 0; j < most; j += 8) FA_PREFETCH(p + j);
+    if (n > 0) FA_PREFETCH(p + n - 1);
+}
+
+FA_INLINE int64_t coming(const fa_problem *problem, const int32_t *agents, int64_t a, int64_t activations)
+{
+    return a < activations && agents[a] >= 0 && agents[a] < problem->n_agents ? agents[a] : -1;
+}
+
+FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
+                          int64_t a, int64_t activations, const int32_t *agents, const fa_adapd_state *state)
+{
+    int64_t i = coming(problem, agents, a + LISTS, activations);
+    if (i >= 0) {
+        FA_PREFETCH(network->owned_ptr + i);
+        FA_PREFETCH(problem->objective_ptr + i);
+        FA_PREFETCH(problem->constraint_ptr + i);
+        FA_PREFETCH(problem->regularizer_kind + i);
+        FA_PREFETCH(problem->lipschitz + i);
+        FA_PREFETCH(steps->tau + i);
+        FA_PREFETCH(steps->sigma + i);
+        FA_PREFETCH(state->since + i);
+        FA_PREFETCH(state->wakes + i);
+    }
+    i = coming(problem, agents, a + ENTRIES, activations);
+    if (i >= 0) {
+        const int64_t f = problem->objective_ptr[i], g = problem->constraint_ptr[i];
+        FA_PREFETCH(network->owned_row + network->owned_ptr[i]);
+        FA_PREFETCH(problem->objective_kind + f);
+        FA_PREFETCH(problem->objective_rows + f);
+        FA_PREFETCH(problem->objective_data + f);
+        if (g < problem->constraint_ptr[i + 1]) {
+            FA_PREFETCH(problem->constraint_kind + g);
+            FA_PREFETCH(problem->constraint_rows + g);
+            FA_PREFETCH(problem->constraint_data + g);
+            FA_PREFETCH(problem->constraint_first + g);
+        }
+        fetch(n, state->x + i * n);
+        fetch(n, state->x_sum + i * n);
+    }
+    i = coming(problem, agents, a + ROWS, activations);
+    if (i >= 0) {
+        for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
+            const int64_t r = network->owned_row[o];
+            FA_PREFETCH(network->row_agent + 2 * r);
+            FA_PREFETCH(network->row_value + 2 * r);
+            FA_PREFETCH(steps->gamma + r);
+            fetch(n, state->lambda_ + r * n);
+            fetch(n, state->s_last + r * n);
+        }
+    }
+    i = coming(problem, agents, a + NEIGHBOURS, activations);
+    if (i >= 0) {
+        for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
+            const int64_t r = network->owned_row[o];
+            fetch(n, state->x + network->row_agent[2 * r] * n);
+            fetch(n, state->x + network->row_agent[2 * r + 1] * n);
+        }
+        for (int64_t b = problem->objective_ptr[i]; b < problem->objective_ptr[i + 1]; ++b)
+            fetch(fa_objective_size(problem, n, b), problem->data + problem->objective_data[b]);
+        for (int64_t b = problem->constraint_ptr[i]; b < problem->constraint_ptr[i + 1]; ++b) {
+            FA_PREFETCH(state->theta + problem->constraint_first[b]);
+            FA_PREFETCH(state->g_last + problem->constraint_first[b]);
+            fetch(fa_constraint_size(problem, n, b), problem->data + problem->constraint_data[b]);
+        }
+    }
+}
+
+FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
+                       int64_t activations, const int32_t *agents, const fa_adapd_state *state, const fa_work *w)
+{
+    const int far = network->is_edge_form && 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
+    for (int64_t a = 0; a < activations; ++a) {
+        const int64_t i = agents[a];
+        if (i < 0 || i >= problem->n_agents) return FA_BAD_AGENT;
+        if (far) look_ahead(problem, network, steps, n, a, activations, agents, state);
+        const int64_t k = state->counters[0] + 1, previous = state->counters[1];
+        const int status = activate(problem, network, steps, n, k, i, previous, far, state, w);
+        if (status != FA_OK) return status;
+        state->counters[0] = k;
+        state->counters[1] = i;
+    }
+    return FA_OK;
+}
+
+/* With n as a literal, and vectors of its own that can stay in registers. */
+#define UNROLLED(n)                                                                                        \
+    do {                                                                                                   \
+        double v[n], y[n], z[n];                                                                           \
+        const fa_work own = {v, w.reaction, y, z, w.g, w.norm2, w.sigma, w.J};                             \
+        return wake_all(problem, network, steps, n, activations, agents, state, &own);                     \
+    } while (0)
+
+static int adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
+                 const int32_t *agents, const fa_adapd_state *state, double *work)
+{
+    const fa_work w = fa_slice_work(problem, work);
+    switch (problem->dim) { /* loops of few coordinates cost more than what is in them, unless unrolled */
+    case 1: UNROLLED(1);
+    case 2: UNROLLED(2);
+    case 3: UNROLLED(3);
+    case 4: UNROLLED(4);
+    case 5: UNROLLED(5);
+    case 6: UNROLLED(6);
+    default: return wake_all(problem, network, steps, problem->dim, activations, agents, state, &w);
+    }
+}
+
+#undef UNROLLED

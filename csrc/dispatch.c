@@ -1,0 +1,64 @@
+/* The public functions: the kernels of the instruction set that was chosen. */
+#include "dispatch.h"
+
+static int32_t chosen = FA_SIMD_BEST;
+
+static const fa_kernels *find(int32_t simd)
+{
+    switch (simd) {
+    case FA_SIMD_BASELINE: return &fa_kernels_baseline;
+#if FA_HAS_AVX2
+    case FA_SIMD_AVX2: return __builtin_cpu_supports("avx2") ? &fa_kernels_avx2 : 0;
+    case FA_SIMD_BEST: return __builtin_cpu_supports("avx2") ? &fa_kernels_avx2 : &fa_kernels_baseline;
+#else
+    case FA_SIMD_BEST: return &fa_kernels_baseline;
+#endif
+    default: return 0;
+    }
+}
+
+int fa_choose_simd(int32_t simd)
+{
+    if (!find(simd)) return FA_NO_SIMD;
+    chosen = simd;
+    return FA_OK;
+}
+
+const char *fa_simd(void)
+{
+    return find(chosen)->name;
+}
+
+int fa_adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
+             const int32_t *agents, const fa_adapd_state *state, double *work)
+{
+    return find(chosen)->adapd(problem, network, steps, activations, agents, state, work);
+}
+
+int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_steps *steps, int64_t iterations,
+            const fa_dpda_state *state, double *work)
+{
+    return find(chosen)->dpda(problem, network, steps, iterations, state, work);
+}
+
+int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const double *theta, const double *force,
+               const double *prox_step, double *g, double *measures, double *work)
+{
+    return find(chosen)->measure(problem, x, stride, theta, force, prox_step, g, measures, work);
+}
+
+int64_t fa_work_size(const fa_problem *problem)
+{
+    return 4 * problem->dim + problem->max_blocks * (3 + problem->dim);
+}
+
+const char *fa_strerror(int status)
+{
+    switch (status) {
+    case FA_OK: return "no error";
+    case FA_NOT_FINITE: return "an iterate is no longer finite";
+    case FA_BAD_AGENT: return "an agent index is out of range";
+    case FA_NO_SIMD: return "this instruction set was not compiled in or is not here";
+    default: return "unknown status";
+    }
+}

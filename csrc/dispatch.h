@@ -1,0 +1,28 @@
+/* Internal: one set of loops per instruction set. The loops are in terms.h, adapd.h, dpda.h and measure.h; kernels.h
+ * gathers them, and each simd_*.c compiles kernels.h once more. dispatch.c chooses at run time. */
+#ifndef FASTADAPD_DISPATCH_H
+#define FASTADAPD_DISPATCH_H
+
+#include "fastadapd.h"
+
+typedef struct {
+    const char *name; /* as fa_simd() says it */
+    int (*adapd)(const fa_problem *, const fa_network *, const fa_adapd_steps *, int64_t, const int32_t *,
+                 const fa_adapd_state *, double *);
+    int (*dpda)(const fa_problem *, const fa_network *, const fa_dpda_steps *, int64_t, const fa_dpda_state *, double *);
+    int (*measure)(const fa_problem *, const double *, int64_t, const double *, const double *, const double *, double *,
+                   double *, double *);
+} fa_kernels;
+
+extern const fa_kernels fa_kernels_baseline;
+
+/* Where the compiler can compile functions for more than the baseline and ask the processor. AVX2 comes without FMA:
+ * nothing may be contracted. */
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__) && !defined(_MSC_VER) && !defined(__AVX2__)
+#define FA_HAS_AVX2 1
+extern const fa_kernels fa_kernels_avx2;
+#else
+#define FA_HAS_AVX2 0
+#endif
+
+#endif
