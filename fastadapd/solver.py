@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from fastadapd.steps import smallest_multiplier
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
-_STALL_EPOCHS = 10_000
+_STALL_EPOCHS = 30_000
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
@@ -140,6 +140,7 @@ class Solver:
         self._status: Status | None = None
         self._runtime = 0.0
         self._best, self._next_proof = (np.inf, 0), 0
+        self._then = np.zeros(problem.n_rows), np.zeros((1, problem.dim))  # multipliers and forces at the last proof
         self._certificate: Certificate | None = None
         self._last: tuple[int, Measures] | None = None
 
@@ -315,16 +316,22 @@ class Solver:
         if now < self._next_proof and not stalled:
             return None
         self._next_proof = now + max(now // 5, 10 * self.problem.n_agents)
-        x, theta = self._means[-1][1], self._run.theta
+        x = self._means[-1][1]
         names = np.zeros(0, dtype=np.int64)
-        proof = certificates.infeasible(self._inner, x, theta, self._evaluate.size(x))
-        if proof is not None:
-            weights, radius = proof
+        sets = any(group.term.is_set for group in self._inner.regularizers)
+        for theta, force in self._growing_multipliers():
+            length, forces = self._evaluate.size(x), None
+            if (proof := certificates.infeasible(self._inner, x, theta, length)) is not None:
+                weights, radius = proof
+            elif sets and (other := certificates.sets_apart(self._inner, x, theta, force, length)) is not None:
+                theta, forces, radius = other
+                weights, forces = np.linalg.norm(forces, axis=1), forces / self._units
+            else:
+                continue
             names = np.argsort(-weights, kind="stable")[: max(1, int((weights > 0.01 * weights.max()).sum()))]
-            multipliers = self._per_agent(theta)
-            self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, multipliers=multipliers)
+            self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, self._per_agent(theta), forces)
             return Status.INFEASIBLE
-        proof = certificates.unbounded(self._inner, x, self._evaluate.size(np.zeros_like(x)))
+        proof = certificates.unbounded(self._inner, x, self._means[0][1], self._evaluate.size(np.zeros_like(x)))
         if proof is not None:
             direction, radius = proof
             change = self.problem.values((x + direction) * self._units) - self.problem.values(x * self._units)
@@ -334,6 +341,18 @@ class Solver:
             self._certificate = Certificate("unbounded", tuple(names.tolist()), radius, direction=direction)
             return Status.UNBOUNDED
         return Status.STALLED if stalled else None
+
+    def _growing_multipliers(self) -> Iterator[tuple[Floats, Floats]]:
+        """Multipliers and forces, and how much they have grown: where they run off, that shows the direction sooner."""
+        theta, force, (theta_then, force_then) = self._run.theta, self._run.force(), self._then
+        self._then = theta.copy(), force
+        yield theta, force
+        grown, pulled = theta - theta_then, force - force_then
+        for group, rows in self._inner.constraint_rows():
+            if not group.term.equality:
+                grown[rows] = np.maximum(grown[rows], 0.0)
+        if np.linalg.norm(grown) + np.linalg.norm(pulled) > 0.05 * (np.linalg.norm(theta) + np.linalg.norm(force)):
+            yield grown, pulled
 
     def _per_agent(self, theta: Floats) -> PerAgent:
         return PerAgent(theta.copy(), self.problem.row_ptr)
@@ -461,6 +480,7 @@ class Solver:
             "means": list(self._means),
             "best": self._best,
             "next_proof": self._next_proof,
+            "then": self._then,
             "runtime": self._runtime,
         }
 
@@ -487,6 +507,7 @@ class Solver:
         self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
         self._means = list(saved["means"])
         self._best, self._next_proof, self._certificate = saved["best"], saved["next_proof"], None
+        self._then = saved["then"]
         self._runtime, self._last, self._status = saved["runtime"], None, None
 
     def _bar(self, end: int) -> Any:
