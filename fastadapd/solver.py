@@ -23,7 +23,6 @@ from fastadapd.network import Network
 from fastadapd.problem import Problem
 from fastadapd.result import PerAgent, Result, Status
 from fastadapd.scaling import coordinate_units
-from fastadapd.steps import smallest_multiplier
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
@@ -76,8 +75,9 @@ class Solver:
         Stop at ``residual <= tol``; 0: never.
     optimal_value : float, optional
         F*, if it is known, for `suboptimality`.
-    point : {"last", "ergodic"}
-        Which agents' copies are measured and returned.
+    point : {"last", "ergodic", "best"}
+        Which agents' copies are measured and returned; of both the one with the smaller residual, at twice the cost of
+        measuring. With adaptive steps that is the last.
     record : int, sequence of int or None
         History at every multiple of this many activations, or at these activation counts; None: at the checks.
     callback : callable, optional
@@ -111,8 +111,8 @@ class Solver:
     ):
         if not 0 <= tol < np.inf:
             raise InvalidOptionError(f"tol is {tol}; it must be 0 or positive, and finite")
-        if point not in ("last", "ergodic"):
-            raise InvalidOptionError(f"point: {point!r} is not known; use 'last' or 'ergodic'")
+        if point not in ("last", "ergodic", "best"):
+            raise InvalidOptionError(f"point: {point!r} is not known; use 'last', 'ergodic' or 'best'")
         _check_fit(problem, network)
         self._method, self._load = as_method(method), engines.load(engine)
         self._law = self._method.clock() if clock is None else clocks.as_clock(clock)
@@ -142,7 +142,7 @@ class Solver:
         self._best, self._next_proof = (np.inf, 0), 0
         self._then = np.zeros(problem.n_rows), np.zeros((1, problem.dim))  # multipliers and forces at the last proof
         self._certificate: Certificate | None = None
-        self._last: tuple[int, Measures] | None = None
+        self._last: tuple[int, Measures, Floats] | None = None
 
     def update(self, problem: Problem | None = None, network: Network | None = None, *,
                optimal_value: float | None = None) -> None:
@@ -179,7 +179,7 @@ class Solver:
         if other is self.network:
             lambda_ = run.consensus_multipliers
         else:
-            lambda_ = smallest_multiplier(other, run.force(), 1e-10, 10 * problem.n_agents + 100)
+            lambda_ = run.multipliers_on(other)
         self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
         if np.array_equal(units, self._units):
             self._run.inherit(run)
@@ -406,14 +406,23 @@ class Solver:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
+    def _look(self) -> tuple[int, Measures, Floats]:
+        """The point to return, with its measures: of two the one with the smaller residual."""
+        run, now = self._run, self._run.activations
+        if self._last is None or self._last[0] != now:
+            points = [run.ergodic()] if self._point == "ergodic" else [run.x]
+            if self._point == "best":
+                points.append(run.ergodic())
+            force = run.force()
+            looks = [(now, self._evaluate(point, run.theta, force), point) for point in points]
+            self._last = min(looks, key=lambda look: look[1].residual)
+        return self._last
+
     def _copies(self) -> Floats:
-        return self._run.x if self._point == "last" else self._run.ergodic()
+        return self._look()[2]
 
     def _measure(self) -> Measures:
-        now = self._run.activations
-        if self._last is None or self._last[0] != now:
-            self._last = now, self._evaluate(self._copies(), self._run.theta, self._run.force())
-        return self._last[1]
+        return self._look()[1]
 
     def _record(self) -> None:
         m, now = self._measure(), self._run.activations

@@ -185,6 +185,9 @@ class _ADAPDRun(Run):
     def force(self) -> Floats:
         return self._network.transpose_multiply(self.state.lambda_)
 
+    def multipliers_on(self, network: Network) -> Floats:
+        return step_rules.smallest_multiplier(network, self.force(), 1e-10, 10 * network.n_agents + 100)
+
     def floats_sent(self) -> int:
         # to each neighbour its new x_i and the multiplier of a row: 2 n numbers
         return int(self.state.wakes @ self._network.degrees) * 2 * self.state.x.shape[1]

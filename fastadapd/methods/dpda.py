@@ -130,6 +130,12 @@ class _DPDARun(Run):
     def force(self) -> Floats:
         return np.ascontiguousarray(self._network.laplacian @ self.state.s)
 
+    def multipliers_on(self, network: Network) -> Floats:
+        from scipy.sparse.linalg import cg  # slow to import
+
+        columns = [cg(network.laplacian, column, rtol=1e-12)[0] for column in self.force().T]
+        return np.ascontiguousarray(np.transpose(columns))
+
     def floats_sent(self) -> int:
         return int(self.state.counters[0]) * 2 * self._network.n_edges * self.state.x.shape[1]
 
