@@ -15,7 +15,7 @@ from fastadapd import certificates, clocks, engines
 from fastadapd._terms import Floats
 from fastadapd.certificates import Certificate
 from fastadapd.engines.packing import NOT_FINITE, OK
-from fastadapd.errors import FastadapdError, InvalidOptionError
+from fastadapd.errors import FastadapdError, InvalidOptionError, as_number, as_numbers
 from fastadapd.methods import Method, as_method
 from fastadapd.methods._base import Start
 from fastadapd.metrics import Evaluator, Measures
@@ -109,14 +109,14 @@ class Solver:
         callback: Callable[[Result], Any] | None = None,
         progress: bool = False,
     ):
-        if not 0 <= tol < np.inf:
+        if not 0 <= as_number("tol", tol) < np.inf:
             raise InvalidOptionError(f"tol is {tol}; it must be 0 or positive, and finite")
         if point not in ("last", "ergodic", "best"):
             raise InvalidOptionError(f"point: {point!r} is not known; use 'last', 'ergodic' or 'best'")
         _check_fit(problem, network)
         self._method, self._load = as_method(method), engines.load(engine)
         self._law = self._method.clock() if clock is None else clocks.as_clock(clock)
-        self._stream = clocks.Stream(self._law, problem.n_agents, np.random.default_rng(rng))
+        self._stream = clocks.Stream(self._law, problem.n_agents, _generator(rng))
         self._tol, self._point, self._callback, self._progress = tol, point, callback, progress
         self._begin(problem, network, optimal_value, x0, multipliers, consensus_multipliers)
         self._record_every, self._record_at = self._recording(record)
@@ -132,8 +132,8 @@ class Solver:
         start = self._start(x0, multipliers, consensus_multipliers)
         self._engine = self._load(self._inner, network)
         self._run = self._method.start(self._inner, network, self._engine, self._law, start)
-        self._evaluate = Evaluator(
-            self._inner, self._engine, np.nan if optimal_value is None else float(optimal_value), units)
+        optimum = np.nan if optimal_value is None else as_number("optimal_value", optimal_value)
+        self._evaluate = Evaluator(self._inner, self._engine, optimum, units)
         self._rows: list[tuple[float, ...]] = []
         self._means: list[tuple[int, Floats]] = []
         self._next_check = 0
@@ -251,9 +251,9 @@ class Solver:
         time_limit : float, optional
             Seconds for this call.
         """
-        if not 0 <= epochs < np.inf:
+        if not 0 <= as_number("epochs", epochs) < np.inf:
             raise InvalidOptionError(f"epochs is {epochs}; it must be 0 or positive, and finite")
-        if time_limit is not None and not time_limit > 0:
+        if time_limit is not None and not as_number("time_limit", time_limit) > 0:
             raise InvalidOptionError(f"time_limit is {time_limit}; it must be a positive number of seconds")
         began = time.perf_counter()
         end = self._run.activations + self._whole(epochs * self.problem.n_agents)
@@ -582,8 +582,16 @@ def _named(agents: tuple[int, ...]) -> str:
     return f"agent {shown[0]}" if len(shown) == 1 else f"agents {', '.join(shown[:-1])} and {shown[-1]}"
 
 
+def _generator(rng: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise InvalidOptionError(f"rng is {rng!r}; it must be None, a non-negative integer or a numpy.random.Generator "
+                                 f"({error})") from None
+
+
 def _finite(name: str, value: ArrayLike) -> Floats:
-    array = np.array(value, dtype=np.float64)
+    array = as_numbers(name, value)
     if not np.isfinite(array).all():
         raise InvalidOptionError(f"{name} holds a value that is not finite")
     return array
