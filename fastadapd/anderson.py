@@ -10,6 +10,7 @@ from fastadapd._terms import Floats
 
 _REGULARIZATION = 1e-8
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
+_FLAT = 0.01  # a residual that changes by less drifts along a line: go on there, twice as far every time
 _CUTS = 8  # so many extrapolations in a row cut to that length, ...
 _PROGRESS = 0.7  # ... while the residual does not fall to this share, lead astray ...
 _REST = 10  # ... and are taken back; then so many steps go without
@@ -21,7 +22,8 @@ class Anderson:
     """Extrapolate ``u <- T(u)`` from the last few values (type II).
 
     With residuals ``r = T(u) - u`` and differences of successive values, the next point is
-    ``T(u) - dT gamma`` where gamma minimizes ``|r - dr gamma|``.
+    ``T(u) - dT gamma`` where gamma minimizes ``|r - dr gamma|``. Where r hardly changes, as between two changes of the
+    active constraints of a degenerate problem, it is ``T(u) + r``, then ``T(u) + 2 r``, ``T(u) + 4 r``, ...
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class Anderson:
         self._norm = self._smallest = np.inf
         self.residual = np.zeros(0)
         self._cuts, self._cut_from = 0, (np.inf, np.zeros(0))  # how many in a row; residual and image at the first
-        self._rest = 0
+        self._rest, self._stride = 0, 0.0
 
     def forget_point(self) -> None:
         """Keep the differences, but begin anew from the next point: the map has changed a little."""
@@ -64,7 +66,7 @@ class Anderson:
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
                 "gram": self._gram.copy(), "products": self._products.copy(), "count": self._count, "last": self._last,
                 "norms": (self._norm, self._smallest), "residual": self.residual,
-                "cuts": (self._cuts, self._cut_from, self._rest)}
+                "cuts": (self._cuts, self._cut_from, self._rest, self._stride)}
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Anderson:
@@ -73,7 +75,7 @@ class Anderson:
         self._residuals, self._images = saved["residuals"].copy(), saved["images"].copy()
         self._gram, self._products, self._count = saved["gram"].copy(), saved["products"].copy(), saved["count"]
         self._last, (self._norm, self._smallest), self.residual = saved["last"], saved["norms"], saved["residual"]
-        self._cuts, self._cut_from, self._rest = saved["cuts"]
+        self._cuts, self._cut_from, self._rest, self._stride = saved["cuts"]
         return self
 
     def _keep(self, residual: Floats, image: Floats, products: Floats) -> None:
@@ -112,6 +114,12 @@ class Anderson:
         self._norm, self._smallest = norm, min(norm, self._smallest)
         last, self._last = self._last, (residual, after)
         products = self._residuals[: min(self._count, len(self._gram))] @ residual
+        limit = _REACH * float(np.linalg.norm(after[:m] * self._scale))
+        if last is not None and np.linalg.norm(residual - last[0]) <= _FLAT * norm:
+            self._products = products
+            self._stride = max(1.0, 2.0 * self._stride)
+            return after + min(self._stride, limit / norm) * (after - before) if norm > 0 else after
+        self._stride = 0.0
         if last is not None:
             self._keep(residual - last[0], after - last[1], products - self._products)
             k = (self._count - 1) % len(self._gram)
@@ -127,7 +135,6 @@ class Anderson:
         gamma = np.linalg.solve(damped, self._products)
         move = gamma @ self._images[:used]
         length = float(np.linalg.norm(move[:m] * self._scale))
-        limit = _REACH * float(np.linalg.norm(after[:m] * self._scale))
         if length <= limit:
             self._cuts = 0
             return after - move
