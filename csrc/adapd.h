@@ -19,6 +19,7 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
             const double gamma = rho * steps->gamma[r], a = value[0], b = value[1], B_ri = agent[0] == i ? a : b;
             const double *FA_RESTRICT xa = state->x + agent[0] * n, *FA_RESTRICT xb = state->x + agent[1] * n;
             double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
+#pragma omp simd
             for (int64_t j = 0; j < n; ++j) {
                 const double t = a * xa[j] + b * xb[j];
                 const double l = lambda[j] + gamma * (s_last[j] + reach * (t - s_last[j]));
@@ -73,11 +74,17 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
 
     /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
     fa_objective_gradient(problem, n, i, far, x, v, w->y, 0);
-    for (int64_t j = 0; j < n; ++j) z[j] = x[j] - tau * v[j];
-    if (fa_not_finite(n, z)) return FA_NOT_FINITE;
+    double sum = 0.0; /* 0 * infinity and 0 * NaN are NaN */
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < n; ++j) {
+        z[j] = x[j] - tau * v[j];
+        sum += 0.0 * z[j];
+    }
+    if (sum != 0.0) return FA_NOT_FINITE;
     fa_prox(problem, n, i, tau, z);
     if (rho != 1.0) {
         const int sparse = problem->regularizer_kind[i] == FA_L1; /* zeros stay zeros */
+#pragma omp simd
         for (int64_t j = 0; j < n; ++j) z[j] = sparse && z[j] == 0.0 ? 0.0 : x[j] + rho * (z[j] - x[j]);
         if (!sparse) fa_prox(problem, n, i, tau, z); /* back into the set */
     }
@@ -85,6 +92,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     /* iterates since_i .. k-1 of agent i were x_i; iterate k is z */
     const double held = (double)(k - state->since[i]);
     double *FA_RESTRICT x_sum = state->x_sum + i * n, *FA_RESTRICT dx = state->dx;
+#pragma omp simd
     for (int64_t j = 0; j < n; ++j) {
         x_sum[j] += held * x[j];
         dx[j] = z[j] - x[j];
