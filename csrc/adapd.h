@@ -17,12 +17,13 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
             const int32_t *agent = network->row_agent + 2 * r;
             const double *value = network->row_value + 2 * r;
             const double gamma = rho * steps->gamma[r], a = value[0], b = value[1], B_ri = agent[0] == i ? a : b;
+            const double ahead = gamma * reach, back = gamma - ahead;
             const double *FA_RESTRICT xa = state->x + agent[0] * n, *FA_RESTRICT xb = state->x + agent[1] * n;
             double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
 #pragma omp simd
             for (int64_t j = 0; j < n; ++j) {
                 const double t = a * xa[j] + b * xb[j];
-                const double l = lambda[j] + gamma * (s_last[j] + reach * (t - s_last[j]));
+                const double l = lambda[j] + (ahead * t + back * s_last[j]);
                 lambda[j] = l;
                 s_last[j] = t;
                 v[j] += B_ri * l;
@@ -200,13 +201,17 @@ FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, con
     do {                                                                                                   \
         double v[n], y[n], z[n];                                                                           \
         const fa_work own = {v, w.reaction, y, z, w.g, w.norm2, w.sigma, w.J};                             \
-        return wake_all(problem, network, steps, n, activations, agents, state, &own);                     \
+        return wake_all(&p, &g, &c, n, activations, agents, &t, &own);                     \
     } while (0)
 
 static int adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
                  const int32_t *agents, const fa_adapd_state *state, double *work)
 {
     const fa_work w = fa_slice_work(problem, work);
+    const fa_problem p = *problem;
+    const fa_network g = *network;
+    const fa_adapd_steps c = *steps;
+    const fa_adapd_state t = *state;
     switch (problem->dim) { /* loops of few coordinates cost more than what is in them, unless unrolled */
     case 1: UNROLLED(1);
     case 2: UNROLLED(2);
@@ -214,7 +219,9 @@ static int adapd(const fa_problem *problem, const fa_network *network, const fa_
     case 4: UNROLLED(4);
     case 5: UNROLLED(5);
     case 6: UNROLLED(6);
-    default: return wake_all(problem, network, steps, problem->dim, activations, agents, state, &w);
+    default:
+        if (p.dim % 4 == 0) return wake_all(&p, &g, &c, p.dim & ~(int64_t)3, activations, agents, &t, &w);
+        return wake_all(&p, &g, &c, p.dim, activations, agents, &t, &w);
     }
 }
 

@@ -177,10 +177,15 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
                 fa_multiply(n, kind, far, data + n, x, y);
                 value += 0.5 * fa_dot(n, y, x) + fa_dot(n, data, x);
                 fa_axpy(n, 1.0, y, v);
+                fa_axpy(n, 1.0, data, v);
+            } else if (kind & FA_DIAGONAL) {
+                const double *P = data + n;
+#pragma omp simd
+                for (int64_t j = 0; j < n; ++j) v[j] += data[j] + P[j] * x[j];
             } else {
                 fa_multiply(n, kind, far, data + n, x, v);
+                fa_axpy(n, 1.0, data, v);
             }
-            fa_axpy(n, 1.0, data, v);
             break;
         }
         case FA_LEAST_SQUARES: {
@@ -213,20 +218,33 @@ FA_INLINE void fa_constraint_probe(const fa_problem *problem, int64_t n, int64_t
                 Jk[j] = 0.0;
             }
             fa_multiply(n, kind, far, c + n, y, Jk);
-            g_quadratic[k] = fa_dot(n, y, Jk) - data[0];
-#pragma omp simd
-            for (int64_t j = 0; j < n; ++j) Jk[j] *= 2.0;
-            norm2[k] = fa_dot(n, Jk, Jk);
+            double value = 0.0, square = 0.0;
+#pragma omp simd reduction(+ : value, square)
+            for (int64_t j = 0; j < n; ++j) {
+                const double half = Jk[j];
+                value += y[j] * half;
+                square += half * half;
+                Jk[j] = 2.0 * half;
+            }
+            g_quadratic[k] = value - data[0];
+            norm2[k] = 4.0 * square;
             *l += theta[problem->constraint_first[b]] * data[1];
             break;
         }
         case FA_QUADRATIC_INEQUALITY: { /* g = x'Px/2 + q'x - r, J = P x + q */
             const double *q = data + 2;
+            double value = 0.0, square = 0.0;
             fa_zero(n, Jk);
             fa_multiply(n, kind, far, q + n, x, Jk);
-            g_quadratic[k] = 0.5 * fa_dot(n, x, Jk) + fa_dot(n, q, x) - data[0];
-            fa_axpy(n, 1.0, q, Jk);
-            norm2[k] = fa_dot(n, Jk, Jk);
+#pragma omp simd reduction(+ : value, square)
+            for (int64_t j = 0; j < n; ++j) {
+                const double slope = Jk[j] + q[j];
+                value += (0.5 * Jk[j] + q[j]) * x[j];
+                square += slope * slope;
+                Jk[j] = slope;
+            }
+            g_quadratic[k] = value - data[0];
+            norm2[k] = square;
             *l += theta[problem->constraint_first[b]] * data[1];
             break;
         }
@@ -256,9 +274,9 @@ FA_INLINE double fa_constraint_row(const fa_problem *problem, int64_t n, int64_t
 /* theta + rho (proj(theta + step) - theta), kept in the dual cone; NaN stays NaN. */
 FA_INLINE double fa_relaxed_dual(double theta, double step, double rho, int equality)
 {
-    const double t = equality || theta + step > 0.0 || step != step ? theta + step : 0.0;
+    const double least = equality ? -INFINITY : 0.0, moved = theta + step, t = moved < least ? least : moved;
     const double relaxed = theta + rho * (t - theta);
-    return equality || relaxed > 0.0 || relaxed != relaxed ? relaxed : 0.0;
+    return relaxed < least ? least : relaxed;
 }
 
 /* theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far, with sigma_r = sigma[block], times
