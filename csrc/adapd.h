@@ -2,7 +2,7 @@
 
 /* lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
  *
- * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation
+ * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation; in one pass as a sum of s and s_last
  * global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent */
 FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                               int64_t i, int64_t previous, const fa_adapd_state *state, double *FA_RESTRICT s,
@@ -201,13 +201,14 @@ FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, con
     do {                                                                                                   \
         double v[n], y[n], z[n];                                                                           \
         const fa_work own = {v, w.reaction, y, z, w.g, w.norm2, w.sigma, w.J};                             \
-        return wake_all(&p, &g, &c, n, activations, agents, &t, &own);                     \
+        return wake_all(&p, &g, &c, n, activations, agents, &t, &own);                                     \
     } while (0)
 
 static int adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
                  const int32_t *agents, const fa_adapd_state *state, double *work)
 {
     const fa_work w = fa_slice_work(problem, work);
+    /* copies that no store of a double can reach, so that what is computed from them stays computed */
     const fa_problem p = *problem;
     const fa_network g = *network;
     const fa_adapd_steps c = *steps;
@@ -219,9 +220,9 @@ static int adapd(const fa_problem *problem, const fa_network *network, const fa_
     case 4: UNROLLED(4);
     case 5: UNROLLED(5);
     case 6: UNROLLED(6);
-    default:
-        if (p.dim % 4 == 0) return wake_all(&p, &g, &c, p.dim & ~(int64_t)3, activations, agents, &t, &w);
-        return wake_all(&p, &g, &c, p.dim, activations, agents, &t, &w);
+    case 10: UNROLLED(10);
+    case 20: UNROLLED(20);
+    default: return wake_all(&p, &g, &c, p.dim, activations, agents, &t, &w);
     }
 }
 
