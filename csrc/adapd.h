@@ -104,8 +104,9 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     return FA_OK;
 }
 
-/* The sequence is known: where not all fits into the cache (edge form only), memory is asked early for what agents[a + ...] will need, first
- * where its lists begin, then what is in them, then what they point to, the first FA_AHEAD numbers of a stretch. */
+/* The sequence is known: where not all fits into the cache (edge form only), memory is asked early for what
+ * agents[a + ...] will need, first where its lists begin, then what is in them, then what they point to, the first
+ * FA_AHEAD numbers of a stretch. */
 enum { LISTS = 9, ENTRIES = 6, ROWS = 4, NEIGHBOURS = 2, CACHE = 1 << 18 };
 
 FA_INLINE void fetch(int64_t n, const double *p)
