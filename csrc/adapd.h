@@ -2,7 +2,7 @@
 
 /* lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
  *
- * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation
+ * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation; in one pass as a sum of s and s_last
  * global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent */
 FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                               int64_t i, int64_t previous, const fa_adapd_state *state, double *FA_RESTRICT s,
@@ -17,11 +17,13 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
             const int32_t *agent = network->row_agent + 2 * r;
             const double *value = network->row_value + 2 * r;
             const double gamma = rho * steps->gamma[r], a = value[0], b = value[1], B_ri = agent[0] == i ? a : b;
+            const double ahead = gamma * reach, back = gamma - ahead;
             const double *FA_RESTRICT xa = state->x + agent[0] * n, *FA_RESTRICT xb = state->x + agent[1] * n;
             double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
+#pragma omp simd
             for (int64_t j = 0; j < n; ++j) {
                 const double t = a * xa[j] + b * xb[j];
-                const double l = lambda[j] + gamma * (s_last[j] + reach * (t - s_last[j]));
+                const double l = lambda[j] + (ahead * t + back * s_last[j]);
                 lambda[j] = l;
                 s_last[j] = t;
                 v[j] += B_ri * l;
@@ -73,11 +75,17 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
 
     /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
     fa_objective_gradient(problem, n, i, far, x, v, w->y, 0);
-    for (int64_t j = 0; j < n; ++j) z[j] = x[j] - tau * v[j];
-    if (fa_not_finite(n, z)) return FA_NOT_FINITE;
+    double sum = 0.0; /* 0 * infinity and 0 * NaN are NaN */
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < n; ++j) {
+        z[j] = x[j] - tau * v[j];
+        sum += 0.0 * z[j];
+    }
+    if (sum != 0.0) return FA_NOT_FINITE;
     fa_prox(problem, n, i, tau, z);
     if (rho != 1.0) {
         const int sparse = problem->regularizer_kind[i] == FA_L1; /* zeros stay zeros */
+#pragma omp simd
         for (int64_t j = 0; j < n; ++j) z[j] = sparse && z[j] == 0.0 ? 0.0 : x[j] + rho * (z[j] - x[j]);
         if (!sparse) fa_prox(problem, n, i, tau, z); /* back into the set */
     }
@@ -85,6 +93,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     /* iterates since_i .. k-1 of agent i were x_i; iterate k is z */
     const double held = (double)(k - state->since[i]);
     double *FA_RESTRICT x_sum = state->x_sum + i * n, *FA_RESTRICT dx = state->dx;
+#pragma omp simd
     for (int64_t j = 0; j < n; ++j) {
         x_sum[j] += held * x[j];
         dx[j] = z[j] - x[j];
@@ -95,8 +104,9 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     return FA_OK;
 }
 
-/* The sequence is known: where not all fits into the cache (edge form only), memory is asked early for what agents[a + ...] will need, first
- * where its lists begin, then what is in them, then what they point to, the first FA_AHEAD numbers of a stretch. */
+/* The sequence is known: where not all fits into the cache (edge form only), memory is asked early for what
+ * agents[a + ...] will need, first where its lists begin, then what is in them, then what they point to, the first
+ * FA_AHEAD numbers of a stretch. */
 enum { LISTS = 9, ENTRIES = 6, ROWS = 4, NEIGHBOURS = 2, CACHE = 1 << 18 };
 
 FA_INLINE void fetch(int64_t n, const double *p)
@@ -192,13 +202,18 @@ FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, con
     do {                                                                                                   \
         double v[n], y[n], z[n];                                                                           \
         const fa_work own = {v, w.reaction, y, z, w.g, w.norm2, w.sigma, w.J};                             \
-        return wake_all(problem, network, steps, n, activations, agents, state, &own);                     \
+        return wake_all(&p, &g, &c, n, activations, agents, &t, &own);                                     \
     } while (0)
 
 static int adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
                  const int32_t *agents, const fa_adapd_state *state, double *work)
 {
     const fa_work w = fa_slice_work(problem, work);
+    /* copies that no store of a double can reach, so that what is computed from them stays computed */
+    const fa_problem p = *problem;
+    const fa_network g = *network;
+    const fa_adapd_steps c = *steps;
+    const fa_adapd_state t = *state;
     switch (problem->dim) { /* loops of few coordinates cost more than what is in them, unless unrolled */
     case 1: UNROLLED(1);
     case 2: UNROLLED(2);
@@ -206,7 +221,9 @@ static int adapd(const fa_problem *problem, const fa_network *network, const fa_
     case 4: UNROLLED(4);
     case 5: UNROLLED(5);
     case 6: UNROLLED(6);
-    default: return wake_all(problem, network, steps, problem->dim, activations, agents, state, &w);
+    case 10: UNROLLED(10);
+    case 20: UNROLLED(20);
+    default: return wake_all(&p, &g, &c, p.dim, activations, agents, &t, &w);
     }
 }
 

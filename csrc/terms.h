@@ -33,11 +33,13 @@ FA_INLINE double fa_dot(int64_t n, const double *FA_RESTRICT a, const double *FA
 /* y <- y + a x */
 FA_INLINE void fa_axpy(int64_t n, double a, const double *FA_RESTRICT x, double *FA_RESTRICT y)
 {
+#pragma omp simd
     for (int64_t j = 0; j < n; ++j) y[j] += a * x[j];
 }
 
 FA_INLINE void fa_zero(int64_t n, double *FA_RESTRICT y)
 {
+#pragma omp simd
     for (int64_t j = 0; j < n; ++j) y[j] = 0.0;
 }
 
@@ -55,6 +57,7 @@ FA_INLINE void fa_symmetric_multiply(int64_t n, int far, const double *FA_RESTRI
         double *FA_RESTRICT yj = y + j;
         const double x0 = xj[0], x1 = xj[1], x2 = xj[2], x3 = xj[3];
         double y0 = 0.0, y1 = 0.0, y2 = 0.0, y3 = 0.0;
+#pragma omp simd
         for (int64_t k = 0; k < FA_PANEL; ++k)
             yj[k] += (x0 * p[k] + x1 * p[m + k]) + (x2 * p[2 * m + k] + x3 * p[3 * m + k]);
 #pragma omp simd reduction(+ : y0, y1, y2, y3)
@@ -80,10 +83,12 @@ FA_INLINE void fa_symmetric_multiply(int64_t n, int far, const double *FA_RESTRI
 FA_INLINE void fa_multiply(int64_t n, int32_t kind, int far, const double *FA_RESTRICT P, const double *FA_RESTRICT x,
                            double *FA_RESTRICT y)
 {
-    if (kind & FA_DIAGONAL)
+    if (kind & FA_DIAGONAL) {
+#pragma omp simd
         for (int64_t j = 0; j < n; ++j) y[j] += P[j] * x[j];
-    else
+    } else {
         fa_symmetric_multiply(n, far, P, x, y);
+    }
 }
 
 /* v <- v + A'(Ax - b), four rows at a time, so that A is read once; returns |Ax - b|^2 / 2. */
@@ -105,6 +110,7 @@ FA_INLINE double fa_least_squares_gradient(int64_t n, int64_t m, const double *F
         e1 -= b[r + 1];
         e2 -= b[r + 2];
         e3 -= b[r + 3];
+#pragma omp simd
         for (int64_t j = 0; j < n; ++j) v[j] += (e0 * A[j] + e1 * A[n + j]) + (e2 * A[2 * n + j] + e3 * A[3 * n + j]);
         value += 0.5 * ((e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3));
     }
@@ -171,10 +177,15 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
                 fa_multiply(n, kind, far, data + n, x, y);
                 value += 0.5 * fa_dot(n, y, x) + fa_dot(n, data, x);
                 fa_axpy(n, 1.0, y, v);
+                fa_axpy(n, 1.0, data, v);
+            } else if (kind & FA_DIAGONAL) {
+                const double *P = data + n;
+#pragma omp simd
+                for (int64_t j = 0; j < n; ++j) v[j] += data[j] + P[j] * x[j];
             } else {
                 fa_multiply(n, kind, far, data + n, x, v);
+                fa_axpy(n, 1.0, data, v);
             }
-            fa_axpy(n, 1.0, data, v);
             break;
         }
         case FA_LEAST_SQUARES: {
@@ -201,22 +212,39 @@ FA_INLINE void fa_constraint_probe(const fa_problem *problem, int64_t n, int64_t
         switch (kind & ~FA_DIAGONAL) {
         case FA_ELLIPSOID: { /* g = (x-c)'P(x-c) - level, J = 2 P (x-c) */
             const double *c = data + 2;
-            for (int64_t j = 0; j < n; ++j) y[j] = x[j] - c[j];
-            fa_zero(n, Jk);
+#pragma omp simd
+            for (int64_t j = 0; j < n; ++j) {
+                y[j] = x[j] - c[j];
+                Jk[j] = 0.0;
+            }
             fa_multiply(n, kind, far, c + n, y, Jk);
-            g_quadratic[k] = fa_dot(n, y, Jk) - data[0];
-            for (int64_t j = 0; j < n; ++j) Jk[j] *= 2.0;
-            norm2[k] = fa_dot(n, Jk, Jk);
+            double value = 0.0, square = 0.0;
+#pragma omp simd reduction(+ : value, square)
+            for (int64_t j = 0; j < n; ++j) {
+                const double half = Jk[j];
+                value += y[j] * half;
+                square += half * half;
+                Jk[j] = 2.0 * half;
+            }
+            g_quadratic[k] = value - data[0];
+            norm2[k] = 4.0 * square;
             *l += theta[problem->constraint_first[b]] * data[1];
             break;
         }
         case FA_QUADRATIC_INEQUALITY: { /* g = x'Px/2 + q'x - r, J = P x + q */
             const double *q = data + 2;
+            double value = 0.0, square = 0.0;
             fa_zero(n, Jk);
             fa_multiply(n, kind, far, q + n, x, Jk);
-            g_quadratic[k] = 0.5 * fa_dot(n, x, Jk) + fa_dot(n, q, x) - data[0];
-            fa_axpy(n, 1.0, q, Jk);
-            norm2[k] = fa_dot(n, Jk, Jk);
+#pragma omp simd reduction(+ : value, square)
+            for (int64_t j = 0; j < n; ++j) {
+                const double slope = Jk[j] + q[j];
+                value += (0.5 * Jk[j] + q[j]) * x[j];
+                square += slope * slope;
+                Jk[j] = slope;
+            }
+            g_quadratic[k] = value - data[0];
+            norm2[k] = square;
             *l += theta[problem->constraint_first[b]] * data[1];
             break;
         }
@@ -246,9 +274,9 @@ FA_INLINE double fa_constraint_row(const fa_problem *problem, int64_t n, int64_t
 /* theta + rho (proj(theta + step) - theta), kept in the dual cone; NaN stays NaN. */
 FA_INLINE double fa_relaxed_dual(double theta, double step, double rho, int equality)
 {
-    const double t = equality || theta + step > 0.0 || step != step ? theta + step : 0.0;
+    const double least = equality ? -INFINITY : 0.0, moved = theta + step, t = moved < least ? least : moved;
     const double relaxed = theta + rho * (t - theta);
-    return equality || relaxed > 0.0 || relaxed != relaxed ? relaxed : 0.0;
+    return relaxed < least ? least : relaxed;
 }
 
 /* theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far, with sigma_r = sigma[block], times

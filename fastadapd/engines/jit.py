@@ -72,6 +72,16 @@ def _dot(a: Floats, b: Floats) -> float:
     return total
 
 
+@_inlined_sum
+def _two_dots(a: Floats, b: Floats) -> tuple[float, float]:
+    """a'b and b'b."""
+    ab = bb = 0.0
+    for j in range(a.size):
+        ab += a[j] * b[j]
+        bb += b[j] * b[j]
+    return ab, bb
+
+
 @_inlined
 def _norm(x: Floats) -> float:
     """|x|, also where the squares of its entries would overflow or underflow."""
@@ -257,9 +267,13 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
                 _multiply(code, far, P, x, y)
                 value += 0.5 * _dot(x, y) + _dot(x, q)
                 _axpy(1.0, y, v)
+                _axpy(1.0, q, v)
+            elif code & DIAGONAL:
+                for j in range(n):
+                    v[j] += q[j] + P[j] * x[j]
             else:
                 _multiply(code, far, P, x, v)
-            _axpy(1.0, q, v)
+                _axpy(1.0, q, v)
         elif kind == LEAST_SQUARES:
             value += _least_squares_gradient(problem.objective_rows[b], data, x, v)
     return value
@@ -284,10 +298,10 @@ def _constraint_probe(problem: ProblemArrays, i: int, far: bool, x: Floats, thet
                 y[j] = x[j] - c[j]
             J_k[:] = 0.0
             _multiply(code, far, P, y, J_k)
-            g_quadratic[k] = _dot(y, J_k) - data[0]
+            value, square = _two_dots(y, J_k)
             for j in range(n):
                 J_k[j] *= 2.0
-            norm2[k] = _dot(J_k, J_k)
+            g_quadratic[k], norm2[k] = value - data[0], 4.0 * square
             curvature += theta[problem.constraint_first[b]] * data[1]
         elif kind == QUADRATIC_INEQUALITY:  # g = x'Px/2 + q'x - r, J = P x + q
             q, P, J_k = data[2 : 2 + n], data[2 + n :], J[k * n : (k + 1) * n]
@@ -305,9 +319,10 @@ def _constraint_probe(problem: ProblemArrays, i: int, far: bool, x: Floats, thet
 @_inlined
 def _relaxed_dual(theta: float, step: float, rho: float, equality: bool) -> float:
     """theta + rho (proj(theta + step) - theta), kept in the dual cone; NaN stays NaN."""
-    t = theta + step if equality or theta + step > 0.0 or step != step else 0.0
+    least, moved = -np.inf if equality else 0.0, theta + step
+    t = least if moved < least else moved
     relaxed = theta + rho * (t - theta)
-    return relaxed if equality or relaxed > 0.0 or relaxed != relaxed else 0.0
+    return least if relaxed < least else relaxed
 
 
 @_inlined
@@ -447,11 +462,14 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
             a, b = network.row_value[begin], network.row_value[begin + 1]
             x_a, x_b = state.x[network.row_agent[begin]], state.x[network.row_agent[begin + 1]]
             B_ri = a if network.row_agent[begin] == i else b
+            ahead = gamma * reach
+            back = gamma - ahead
             for j in range(n):
                 t = a * x_a[j] + b * x_b[j]
-                lambda_r[j] += gamma * (s_last[j] + reach * (t - s_last[j]))
+                changed = lambda_r[j] + (ahead * t + back * s_last[j])
+                lambda_r[j] = changed
                 s_last[j] = t
-                v[j] += B_ri * lambda_r[j]
+                v[j] += B_ri * changed
             continue
         _gather(begin, end, network.row_agent, network.row_value, state.x, s)
         if local:
