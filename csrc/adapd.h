@@ -95,15 +95,27 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     return FA_OK;
 }
 
-/* The sequence is known: where not all fits into the cache (edge form only), memory is asked early for what agents[a + ...] will need, first
+/* The sequence is known: where not all fits into the cache, memory is asked early for what agents[a + ...] will need, first
  * where its lists begin, then what is in them, then what they point to, the first FA_AHEAD numbers of a stretch. */
-enum { LISTS = 9, ENTRIES = 6, ROWS = 4, NEIGHBOURS = 2, CACHE = 1 << 18 };
+enum { LISTS = 9, ENTRIES = 6, ROWS = 4, COLUMNS = 3, NEIGHBOURS = 2, CACHE = 1 << 18 };
 
 FA_INLINE void fetch(int64_t n, const double *p)
 {
     const int64_t most = n < FA_AHEAD ? n : FA_AHEAD;
     for (int64_t j = 0; j < most; j += 8) FA_PREFETCH(p + j);
     if (n > 0) FA_PREFETCH(p + n - 1);
+}
+
+/* The entries of one row or column, where they begin and where they end. */
+FA_INLINE void fetch_entries(const int64_t *ptr, const int32_t *index, const double *value, int64_t k)
+{
+    const int64_t begin = ptr[k], end = ptr[k + 1];
+    FA_PREFETCH(index + begin);
+    for (int64_t e = begin; e < end; e += 8) FA_PREFETCH(value + e);
+    if (end > begin) {
+        FA_PREFETCH(index + end - 1);
+        FA_PREFETCH(value + end - 1);
+    }
 }
 
 FA_INLINE int64_t coming(const fa_problem *problem, const int32_t *agents, int64_t a, int64_t activations)
@@ -114,9 +126,11 @@ FA_INLINE int64_t coming(const fa_problem *problem, const int32_t *agents, int64
 FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                           int64_t a, int64_t activations, const int32_t *agents, const fa_adapd_state *state)
 {
+    const int64_t edge = network->is_edge_form;
     int64_t i = coming(problem, agents, a + LISTS, activations);
     if (i >= 0) {
         FA_PREFETCH(network->owned_ptr + i);
+        if (!edge) FA_PREFETCH(network->column_ptr + i);
         FA_PREFETCH(problem->objective_ptr + i);
         FA_PREFETCH(problem->constraint_ptr + i);
         FA_PREFETCH(problem->regularizer_kind + i);
@@ -141,24 +155,36 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
         }
         fetch(n, state->x + i * n);
         fetch(n, state->x_sum + i * n);
+        if (!edge) fetch_entries(network->column_ptr, network->column_row, network->column_value, i);
     }
     i = coming(problem, agents, a + ROWS, activations);
     if (i >= 0) {
         for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
             const int64_t r = network->owned_row[o];
-            FA_PREFETCH(network->row_agent + 2 * r);
-            FA_PREFETCH(network->row_value + 2 * r);
+            if (edge) {
+                FA_PREFETCH(network->row_agent + 2 * r);
+                FA_PREFETCH(network->row_value + 2 * r);
+            } else {
+                FA_PREFETCH(network->row_ptr + r);
+            }
             FA_PREFETCH(steps->gamma + r);
             fetch(n, state->lambda_ + r * n);
             fetch(n, state->s_last + r * n);
         }
     }
+    i = edge ? -1 : coming(problem, agents, a + COLUMNS, activations);
+    if (i >= 0) {
+        for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o)
+            fetch_entries(network->row_ptr, network->row_agent, network->row_value, network->owned_row[o]);
+        for (int64_t e = network->column_ptr[i]; e < network->column_ptr[i + 1]; ++e)
+            fetch(n, state->lambda_ + network->column_row[e] * n);
+    }
     i = coming(problem, agents, a + NEIGHBOURS, activations);
     if (i >= 0) {
         for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
-            const int64_t r = network->owned_row[o];
-            fetch(n, state->x + network->row_agent[2 * r] * n);
-            fetch(n, state->x + network->row_agent[2 * r + 1] * n);
+            const int64_t r = network->owned_row[o], begin = edge ? 2 * r : network->row_ptr[r];
+            for (int64_t e = begin; e < (edge ? begin + 2 : network->row_ptr[r + 1]); ++e)
+                fetch(n, state->x + network->row_agent[e] * n);
         }
         for (int64_t b = problem->objective_ptr[i]; b < problem->objective_ptr[i + 1]; ++b)
             fetch(fa_objective_size(problem, n, b), problem->data + problem->objective_data[b]);
@@ -173,7 +199,7 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
 FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                        int64_t activations, const int32_t *agents, const fa_adapd_state *state, const fa_work *w)
 {
-    const int far = network->is_edge_form && 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
+    const int far = 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
     for (int64_t a = 0; a < activations; ++a) {
         const int64_t i = agents[a];
         if (i < 0 || i >= problem->n_agents) return FA_BAD_AGENT;
