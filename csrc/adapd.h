@@ -10,12 +10,12 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
 {
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation, reach = 2.0 / rho;
-    if (local && network->is_edge_form) { /* the same in one pass; row r is at 2r and has two entries */
+    if (local && network->is_edge_form) { /* the same in one pass */
         fa_zero(n, v);
         for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
             const int64_t r = network->owned_row[o];
             const int32_t *agent = network->row_agent + 2 * r;
-            const double *value = network->row_value + 2 * r;
+            const double *value = network->row_value + (network->same_values ? 0 : 2 * r);
             const double gamma = rho * steps->gamma[r], a = value[0], b = value[1], B_ri = agent[0] == i ? a : b;
             const double *FA_RESTRICT xa = state->x + agent[0] * n, *FA_RESTRICT xb = state->x + agent[1] * n;
             double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
@@ -30,18 +30,20 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
         return;
     }
     for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
-        const int64_t r = network->owned_row[o], begin = network->row_ptr[r], end = network->row_ptr[r + 1];
-        const double gamma = rho * steps->gamma[r];
+        const int64_t r = network->owned_row[o], edge = network->is_edge_form, begin = edge ? 2 * r : network->row_ptr[r];
+        const int64_t entries = edge ? 2 : network->row_ptr[r + 1] - begin;
+        const int32_t *agent = network->row_agent + begin;
+        const double *value = network->row_value + (network->same_values ? 0 : begin), gamma = rho * steps->gamma[r];
         double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
-        fa_gather(n, begin, end, network->row_agent, network->row_value, state->x, s);
+        fa_gather(n, 0, entries, agent, value, state->x, s);
         if (local) {
             for (int64_t j = 0; j < n; ++j) {
                 lambda[j] += gamma * (s_last[j] + reach * (s[j] - s_last[j]));
                 s_last[j] = s[j];
             }
         } else {
-            for (int64_t e = begin; e < end; ++e)
-                if (network->row_agent[e] == previous) fa_axpy(n, N * network->row_value[e], state->dx, s);
+            for (int64_t e = 0; e < entries; ++e)
+                if (agent[e] == previous) fa_axpy(n, N * value[e], state->dx, s);
             fa_axpy(n, gamma, s, lambda);
         }
     }
@@ -163,7 +165,7 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
             const int64_t r = network->owned_row[o];
             if (edge) {
                 FA_PREFETCH(network->row_agent + 2 * r);
-                FA_PREFETCH(network->row_value + 2 * r);
+                if (!network->same_values) FA_PREFETCH(network->row_value + 2 * r);
             } else {
                 FA_PREFETCH(network->row_ptr + r);
             }

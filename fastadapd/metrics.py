@@ -73,16 +73,20 @@ class Evaluator:
         origin = np.zeros(problem.dim)
         pushes = np.zeros((problem.n_agents, problem.dim))
         _, at_origin = engine.measure(origin, np.zeros(problem.n_rows), pushes, np.ones(problem.n_agents))
-        sizes = at_origin[:, _COLUMN["gradient"]].copy()
+        gradients = at_origin[:, _COLUMN["gradient"]].copy()
+        del at_origin
+        sizes = gradients.copy()
         for group in problem.regularizers:
             if isinstance(group.term, regularizers.L1):
                 weight = np.broadcast_to(group.term.weight, (*group.term.weight.shape[:-1], problem.dim))
                 sizes[group.agents] += np.linalg.norm(weight, axis=-1)
-        self._length = self._natural_length(at_origin[:, _COLUMN["gradient"]])
+        self._length = self._natural_length(gradients)
         self._sizes = np.maximum(sizes, 1e-3 * self._lipschitz * self._length)
         total = np.zeros(problem.dim)
         for group in problem.objectives:
-            total += np.broadcast_to(group.term.gradient(origin), (len(group.agents), problem.dim)).sum(axis=0)
+            for at, term in group.term.parts(_BLOCK):
+                agents = len(group.agents[at])
+                total += np.broadcast_to(term.gradient(origin), (agents, problem.dim)).sum(axis=0)
         self._total = float(np.linalg.norm(total)) / problem.n_agents
         self._gradient_size = _typical(self._sizes, self._total)
 

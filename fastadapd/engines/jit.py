@@ -441,28 +441,30 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
     fused = local and network.is_edge_form != 0
     v[:] = 0.0
     for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
-        r = network.owned_row[o]
-        begin, end = network.row_ptr[r], network.row_ptr[r + 1]
+        r = np.int64(network.owned_row[o])
+        begin = 2 * r if network.is_edge_form != 0 else network.row_ptr[r]
+        entries = 2 if network.is_edge_form != 0 else network.row_ptr[r + 1] - begin
+        agents, values = network.row_agent[begin:], network.row_value[0 if network.same_values != 0 else begin :]
         gamma, lambda_r, s_last = rho * steps.gamma[r], state.lambda_[r], state.s_last[r]
         if fused:  # the same in one pass
-            a, b = network.row_value[begin], network.row_value[begin + 1]
-            x_a, x_b = state.x[network.row_agent[begin]], state.x[network.row_agent[begin + 1]]
-            B_ri = a if network.row_agent[begin] == i else b
+            a, b = values[0], values[1]
+            x_a, x_b = state.x[agents[0]], state.x[agents[1]]
+            B_ri = a if agents[0] == i else b
             for j in range(n):
                 t = a * x_a[j] + b * x_b[j]
                 lambda_r[j] += gamma * (s_last[j] + reach * (t - s_last[j]))
                 s_last[j] = t
                 v[j] += B_ri * lambda_r[j]
             continue
-        _gather(begin, end, network.row_agent, network.row_value, state.x, s)
+        _gather(0, entries, agents, values, state.x, s)
         if local:
             for j in range(n):
                 lambda_r[j] += gamma * (s_last[j] + reach * (s[j] - s_last[j]))
                 s_last[j] = s[j]
         else:
-            for e in range(begin, end):
-                if network.row_agent[e] == previous:
-                    _axpy(N * network.row_value[e], state.dx, s)
+            for e in range(entries):
+                if agents[e] == previous:
+                    _axpy(N * values[e], state.dx, s)
             _axpy(gamma, s, lambda_r)
     if not fused:
         begin, end = network.column_ptr[i], network.column_ptr[i + 1]
@@ -553,7 +555,7 @@ def _fetch_entries(ptr: Longs, index: Ints, value: Floats, k: int) -> None:
 @_inlined
 def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, a: int, agents: Ints,
                 state: ADAPDState) -> None:
-    """Ask memory early for what agents[a + ...] will need: where its lists begin, what is in them, what they point to."""
+    """Ask memory early for what agents[a + ...] will need: where its lists begin, what is in them, where they point."""
     n, edge = problem.dim, network.is_edge_form != 0
     x, x_sum = state.x.reshape(-1), state.x_sum.reshape(-1)
     lambda_, s_last = state.lambda_.reshape(-1), state.s_last.reshape(-1)
@@ -591,7 +593,8 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
             r = np.int64(network.owned_row[o])
             if edge:
                 _prefetch(network.row_agent, 2 * r)
-                _prefetch(network.row_value, 2 * r)
+                if network.same_values == 0:
+                    _prefetch(network.row_value, 2 * r)
             else:
                 _prefetch(network.row_ptr, r)
             _prefetch(steps.gamma, r)
