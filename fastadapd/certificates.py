@@ -17,7 +17,8 @@ from fastadapd._terms import Floats
 from fastadapd.problem import Problem
 
 _REACH = 1e3  # radius of a proof, in lengths of the problem
-_FAR = 1e6  # lengths from which on an iterate may be running off
+_FAR = 1e6  # lengths from which on the direction of an iterate may be one in which it is running off ...
+_AWAY = 1e2  # ... and from which on that of its movement may
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Certificate:
     multipliers : sequence of ndarray, or None
         Infeasible: multipliers theta with ``sum_i theta_i' g_i(x) > 0`` at all these points. Where the radius is
         infinite the boxes of the two agents do not meet, and no multipliers are needed.
+    forces : ndarray, shape (n_agents, dim), or None
+        Infeasible, where agents' sets (regularizers) take part in the proof: v_i that add up to 0, with
+        ``sum_i min (theta_i' g_i(x_i) + v_i' x_i) > 0`` where each x_i is from agent i's set and within the radius.
     direction : ndarray, shape (dim,), or None
         Unbounded: a direction in which all constraints hold and the total cost falls.
     """
@@ -42,6 +46,7 @@ class Certificate:
     agents: tuple[int, ...]
     radius: float
     multipliers: Sequence[Floats] | None = None
+    forces: Floats | None = None
     direction: Floats | None = None
 
 
@@ -98,27 +103,99 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
     return (weights, radius) if lowest > 1e-9 * size and lowest > 0 else None
 
 
-def unbounded(problem: Problem, x: Floats, length: float) -> tuple[Floats, float] | None:
-    """Whether the total cost falls without end in the direction of x.
+def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,
+               length: float) -> tuple[Floats, Floats, float] | None:
+    """Whether multipliers and forces prove that the agents' sets and constraints have no common point near x.
+
+    With forces v_i that add up to 0 a feasible point needs ``sum_i min (theta_i' g_i(x_i) + v_i' x_i) <= 0``, each
+    minimum over agent i's own set. The constraints are bounded from below by their tangents at x.
 
     Parameters
     ----------
     problem : Problem
     x : ndarray, shape (dim,)
+    theta : ndarray, shape (M,)
+    force : ndarray, shape (N, dim)
+        v_i, up to a common part.
+    length : float
+
+    Returns
+    -------
+    (multipliers, forces, radius) or None
+        Those of as few agents as the proof needs, up to a factor of 2; forces (N, dim) add up to 0.
+    """
+    radius, N = _REACH * length, problem.n_agents
+    force = force - force.mean(axis=0)
+    if not _no_common_point(problem, x, theta, force, radius):
+        return None
+    order, count = np.argsort(-np.linalg.norm(force, axis=1), kind="stable"), 2
+    while count < N:
+        agents = order[:count]
+        few, own = np.zeros_like(force), np.zeros(N, dtype=bool)
+        few[agents], own[agents] = force[agents] - force[agents].mean(axis=0), True
+        theirs = np.where(np.repeat(own, np.diff(problem.row_ptr)), theta, 0.0)
+        if _no_common_point(problem, x, theirs, few, radius):
+            return theirs, few, radius
+        count *= 2
+    return theta, force, radius
+
+
+def _no_common_point(problem: Problem, x: Floats, theta: Floats, force: Floats, radius: float) -> bool:
+    slope, values = force.copy(), np.zeros(len(force))
+    for group, rows in problem.constraint_rows():
+        at = np.broadcast_to(x, (len(group.agents), problem.dim))
+        values[group.agents] += (theta[rows] * group.term.value(x)).sum(axis=1)
+        slope[group.agents] += np.einsum("ir,irj->ij", theta[rows], group.term.jacobian(at))
+    lowest = -radius * np.abs(slope).sum(axis=1)
+    for group in problem.regularizers:
+        term: Any = group.term
+        own, shape = slope[group.agents], (len(group.agents), problem.dim)
+        if isinstance(term, regularizers.L2Ball):
+            offset = np.broadcast_to(term.center, shape) - x
+            lowest[group.agents] = (own * offset).sum(axis=1) - term.radius * np.linalg.norm(own, axis=1)
+        elif isinstance(term, (regularizers.Box, regularizers.NonNegative)):
+            lower, upper = (term.lower, term.upper) if isinstance(term, regularizers.Box) else (0.0, np.inf)
+            low, high = (np.clip(np.broadcast_to(bound, shape) - x, -radius, radius) for bound in (lower, upper))
+            lowest[group.agents] = np.minimum(own * low, own * high).sum(axis=1)
+    parts = values + lowest
+    size = np.abs(values).sum() + np.abs(lowest).sum()
+    return bool(np.isfinite(parts).all() and parts.sum() > 1e-9 * size > 0)
+
+
+def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float) -> tuple[Floats, float] | None:
+    """Whether the total cost falls without end in the direction of x, or in that of its last movement.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : ndarray, shape (dim,)
+    earlier : ndarray, shape (dim,)
+        x some time ago.
     length : float
 
     Returns
     -------
     (direction, radius) or None
     """
-    norm = float(np.linalg.norm(x))
-    if not _FAR * length < norm < np.inf:
+    norm, moved = float(np.linalg.norm(x)), float(np.linalg.norm(x - earlier))
+    if not norm < np.inf:
         return None
-    direction, radius = x / norm, _REACH * norm
-    near, far = (problem.values(x + t * direction).sum() for t in (0.0, radius))
-    nearer = problem.values(0.5 * x).sum()
-    falls = (nearer - near) / (0.5 * norm)
-    # a convex function that still falls as fast as before, a thousand times as far, is linear there
+    radius = _REACH * max(norm, _FAR * length)
+    proven = None
+    if norm > _FAR * length:
+        proven = _falls_for_ever(problem, x, 0.5 * x, radius)
+    if proven is None and norm > _AWAY * length and moved > 0.05 * norm:
+        proven = _falls_for_ever(problem, x, x - earlier, radius)
+    return None if proven is None else (proven, radius)
+
+
+def _falls_for_ever(problem: Problem, x: Floats, step: Floats, radius: float) -> Floats | None:
+    """The direction of the step that led to x, if the cost goes on to fall there and no constraint ends it."""
+    length = float(np.linalg.norm(step))
+    direction = step / length
+    before, near, far = (problem.values(at).sum() for at in (x - step, x, x + radius * direction))
+    falls = (before - near) / length
+    # a convex function that still falls as fast as before, many times as far, is linear there
     if not (falls > 0 and (near - far) / radius >= 0.999 * falls):
         return None
     for group in (*problem.constraints, *problem.regularizers):
@@ -132,7 +209,7 @@ def unbounded(problem: Problem, x: Floats, length: float) -> tuple[Floats, float
             outside = np.divide(over, norms, out=np.where(over > 0, np.inf, 0.0), where=norms > 0)
         if not float(np.max(outside, initial=0.0)) <= 1e-6 * radius:
             return None
-    return direction, radius
+    return direction
 
 
 def _boxes_apart(problem: Problem) -> Floats:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastadapd.errors import InvalidOptionError
+from fastadapd.errors import InvalidOptionError, as_number
 
 Indices = NDArray[np.int32]
 _BLOCK = 16_384
@@ -86,7 +86,7 @@ class Repeated:
     epochs: int = 10
 
     def check(self, n_agents: int) -> None:
-        if self.epochs != int(self.epochs) or self.epochs < 1:
+        if not (as_number("clock: epochs", self.epochs) >= 1 and float(self.epochs).is_integer()):
             raise InvalidOptionError(f"clock: epochs is {self.epochs}; it must be a positive integer")
 
     def block(self, n_agents: int, rng: np.random.Generator, start: int, last: Indices) -> Indices:

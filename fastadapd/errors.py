@@ -1,5 +1,12 @@
 """Exceptions. Each message names the argument, the agent (or node, or row) and the fix."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 
 class FastadapdError(Exception):
     """Base class of every error that fastadapd raises on purpose."""
@@ -19,3 +26,21 @@ class InvalidOptionError(FastadapdError, ValueError):
 
 class EngineError(FastadapdError, RuntimeError):
     """An engine that was asked for by name does not work here."""
+
+
+def as_number(name: str, value: Any) -> float:
+    """The value of an option that is one number."""
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidOptionError(f"{name} is {value!r}; it must be a number") from None
+
+
+def as_numbers(name: str, value: Any) -> NDArray[np.float64]:
+    """A new array from the value of an option that is one number or several."""
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidOptionError(f"{name} is {value!r}; it must be a number or an array of numbers") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from fastadapd import certificates, clocks, engines
 from fastadapd._terms import Floats
 from fastadapd.certificates import Certificate
 from fastadapd.engines.packing import NOT_FINITE, OK
-from fastadapd.errors import FastadapdError, InvalidOptionError
+from fastadapd.errors import FastadapdError, InvalidOptionError, as_number, as_numbers
 from fastadapd.methods import Method, as_method
 from fastadapd.methods._base import Start
 from fastadapd.metrics import Evaluator, Measures
@@ -23,11 +23,10 @@ from fastadapd.network import Network
 from fastadapd.problem import Problem
 from fastadapd.result import PerAgent, Result, Status
 from fastadapd.scaling import coordinate_units
-from fastadapd.steps import smallest_multiplier
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
-_STALL_EPOCHS = 10_000
+_STALL_EPOCHS = 30_000
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
@@ -76,8 +75,9 @@ class Solver:
         Stop at ``residual <= tol``; 0: never.
     optimal_value : float, optional
         F*, if it is known, for `suboptimality`.
-    point : {"last", "ergodic"}
-        Which agents' copies are measured and returned.
+    point : {"last", "ergodic", "best"}
+        Which agents' copies are measured and returned; of both the one with the smaller residual, at twice the cost of
+        measuring. With adaptive steps that is the last.
     record : int, sequence of int or None
         History at every multiple of this many activations, or at these activation counts; None: at the checks.
     callback : callable, optional
@@ -109,14 +109,14 @@ class Solver:
         callback: Callable[[Result], Any] | None = None,
         progress: bool = False,
     ):
-        if not 0 <= tol < np.inf:
+        if not 0 <= as_number("tol", tol) < np.inf:
             raise InvalidOptionError(f"tol is {tol}; it must be 0 or positive, and finite")
-        if point not in ("last", "ergodic"):
-            raise InvalidOptionError(f"point: {point!r} is not known; use 'last' or 'ergodic'")
+        if point not in ("last", "ergodic", "best"):
+            raise InvalidOptionError(f"point: {point!r} is not known; use 'last', 'ergodic' or 'best'")
         _check_fit(problem, network)
         self._method, self._load = as_method(method), engines.load(engine)
         self._law = self._method.clock() if clock is None else clocks.as_clock(clock)
-        self._stream = clocks.Stream(self._law, problem.n_agents, np.random.default_rng(rng))
+        self._stream = clocks.Stream(self._law, problem.n_agents, _generator(rng))
         self._tol, self._point, self._callback, self._progress = tol, point, callback, progress
         self._begin(problem, network, optimal_value, x0, multipliers, consensus_multipliers)
         self._record_every, self._record_at = self._recording(record)
@@ -132,16 +132,17 @@ class Solver:
         start = self._start(x0, multipliers, consensus_multipliers)
         self._engine = self._load(self._inner, network)
         self._run = self._method.start(self._inner, network, self._engine, self._law, start)
-        self._evaluate = Evaluator(
-            self._inner, self._engine, np.nan if optimal_value is None else float(optimal_value), units)
+        optimum = np.nan if optimal_value is None else as_number("optimal_value", optimal_value)
+        self._evaluate = Evaluator(self._inner, self._engine, optimum, units)
         self._rows: list[tuple[float, ...]] = []
         self._means: list[tuple[int, Floats]] = []
         self._next_check = 0
         self._status: Status | None = None
         self._runtime = 0.0
         self._best, self._next_proof = (np.inf, 0), 0
+        self._then = np.zeros(problem.n_rows), np.zeros((1, problem.dim))  # multipliers and forces at the last proof
         self._certificate: Certificate | None = None
-        self._last: tuple[int, Measures] | None = None
+        self._last: tuple[int, Measures, Floats] | None = None
 
     def update(self, problem: Problem | None = None, network: Network | None = None, *,
                optimal_value: float | None = None) -> None:
@@ -178,7 +179,7 @@ class Solver:
         if other is self.network:
             lambda_ = run.consensus_multipliers
         else:
-            lambda_ = smallest_multiplier(other, run.force(), 1e-10, 10 * problem.n_agents + 100)
+            lambda_ = run.multipliers_on(other)
         self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
         if np.array_equal(units, self._units):
             self._run.inherit(run)
@@ -250,9 +251,9 @@ class Solver:
         time_limit : float, optional
             Seconds for this call.
         """
-        if not 0 <= epochs < np.inf:
+        if not 0 <= as_number("epochs", epochs) < np.inf:
             raise InvalidOptionError(f"epochs is {epochs}; it must be 0 or positive, and finite")
-        if time_limit is not None and not time_limit > 0:
+        if time_limit is not None and not as_number("time_limit", time_limit) > 0:
             raise InvalidOptionError(f"time_limit is {time_limit}; it must be a positive number of seconds")
         began = time.perf_counter()
         end = self._run.activations + self._whole(epochs * self.problem.n_agents)
@@ -315,16 +316,22 @@ class Solver:
         if now < self._next_proof and not stalled:
             return None
         self._next_proof = now + max(now // 5, 10 * self.problem.n_agents)
-        x, theta = self._means[-1][1], self._run.theta
+        x = self._means[-1][1]
         names = np.zeros(0, dtype=np.int64)
-        proof = certificates.infeasible(self._inner, x, theta, self._evaluate.size(x))
-        if proof is not None:
-            weights, radius = proof
+        sets = any(group.term.is_set for group in self._inner.regularizers)
+        for theta, force in self._growing_multipliers():
+            length, forces = self._evaluate.size(x), None
+            if (proof := certificates.infeasible(self._inner, x, theta, length)) is not None:
+                weights, radius = proof
+            elif sets and (other := certificates.sets_apart(self._inner, x, theta, force, length)) is not None:
+                theta, forces, radius = other
+                weights, forces = np.linalg.norm(forces, axis=1), forces / self._units
+            else:
+                continue
             names = np.argsort(-weights, kind="stable")[: max(1, int((weights > 0.01 * weights.max()).sum()))]
-            multipliers = self._per_agent(theta)
-            self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, multipliers=multipliers)
+            self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, self._per_agent(theta), forces)
             return Status.INFEASIBLE
-        proof = certificates.unbounded(self._inner, x, self._evaluate.size(np.zeros_like(x)))
+        proof = certificates.unbounded(self._inner, x, self._means[0][1], self._evaluate.size(np.zeros_like(x)))
         if proof is not None:
             direction, radius = proof
             change = self.problem.values((x + direction) * self._units) - self.problem.values(x * self._units)
@@ -334,6 +341,18 @@ class Solver:
             self._certificate = Certificate("unbounded", tuple(names.tolist()), radius, direction=direction)
             return Status.UNBOUNDED
         return Status.STALLED if stalled else None
+
+    def _growing_multipliers(self) -> Iterator[tuple[Floats, Floats]]:
+        """Multipliers and forces, and how much they have grown: where they run off, that shows the direction sooner."""
+        theta, force, (theta_then, force_then) = self._run.theta, self._run.force(), self._then
+        self._then = theta.copy(), force
+        yield theta, force
+        grown, pulled = theta - theta_then, force - force_then
+        for group, rows in self._inner.constraint_rows():
+            if not group.term.equality:
+                grown[rows] = np.maximum(grown[rows], 0.0)
+        if np.linalg.norm(grown) + np.linalg.norm(pulled) > 0.05 * (np.linalg.norm(theta) + np.linalg.norm(force)):
+            yield grown, pulled
 
     def _per_agent(self, theta: Floats) -> PerAgent:
         return PerAgent(theta.copy(), self.problem.row_ptr)
@@ -387,14 +406,23 @@ class Solver:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
+    def _look(self) -> tuple[int, Measures, Floats]:
+        """The point to return, with its measures: of two the one with the smaller residual."""
+        run, now = self._run, self._run.activations
+        if self._last is None or self._last[0] != now:
+            points = [run.ergodic()] if self._point == "ergodic" else [run.x]
+            if self._point == "best":
+                points.append(run.ergodic())
+            force = run.force()
+            looks = [(now, self._evaluate(point, run.theta, force), point) for point in points]
+            self._last = min(looks, key=lambda look: look[1].residual)
+        return self._last
+
     def _copies(self) -> Floats:
-        return self._run.x if self._point == "last" else self._run.ergodic()
+        return self._look()[2]
 
     def _measure(self) -> Measures:
-        now = self._run.activations
-        if self._last is None or self._last[0] != now:
-            self._last = now, self._evaluate(self._copies(), self._run.theta, self._run.force())
-        return self._last[1]
+        return self._look()[1]
 
     def _record(self) -> None:
         m, now = self._measure(), self._run.activations
@@ -461,6 +489,7 @@ class Solver:
             "means": list(self._means),
             "best": self._best,
             "next_proof": self._next_proof,
+            "then": self._then,
             "runtime": self._runtime,
         }
 
@@ -487,6 +516,7 @@ class Solver:
         self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
         self._means = list(saved["means"])
         self._best, self._next_proof, self._certificate = saved["best"], saved["next_proof"], None
+        self._then = saved["then"]
         self._runtime, self._last, self._status = saved["runtime"], None, None
 
     def _bar(self, end: int) -> Any:
@@ -552,8 +582,16 @@ def _named(agents: tuple[int, ...]) -> str:
     return f"agent {shown[0]}" if len(shown) == 1 else f"agents {', '.join(shown[:-1])} and {shown[-1]}"
 
 
+def _generator(rng: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise InvalidOptionError(f"rng is {rng!r}; it must be None, a non-negative integer or a numpy.random.Generator "
+                                 f"({error})") from None
+
+
 def _finite(name: str, value: ArrayLike) -> Floats:
-    array = np.array(value, dtype=np.float64)
+    array = as_numbers(name, value)
     if not np.isfinite(array).all():
         raise InvalidOptionError(f"{name} holds a value that is not finite")
     return array

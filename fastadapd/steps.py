@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastadapd._terms import Floats
 from fastadapd.engines.packing import MOMENTUM, ADAPDSteps
-from fastadapd.errors import InvalidOptionError
+from fastadapd.errors import InvalidOptionError, as_numbers
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 
@@ -41,7 +41,7 @@ class FixedSteps:
 
 def per_agent(name: str, value: ArrayLike, count: int, what: str = "agent") -> Floats:
     """A positive number per agent (or row) from one or from one each."""
-    array = np.asarray(value, dtype=float)
+    array = as_numbers(name, value)
     if array.shape not in ((), (count,)):
         raise InvalidOptionError(f"{name} has shape {array.shape}; give one number, or one for each of the "
                                  f"{count} {what}s")

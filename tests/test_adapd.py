@@ -481,6 +481,9 @@ def test_multipliers_that_are_unique():
         (dict(relaxation=1.1, momentum="global"), "relaxation must be 1 with momentum='global'"),
         (dict(memory=-1), "memory is -1; it must be 0 or a positive integer"),
         (dict(memory=1.5), "memory is 1.5"),
+        (dict(memory="all"), "memory is 'all'; it must be a number"),
+        (dict(memory=np.inf), "memory is inf"),
+        (dict(weight="1"), "weight is '1'; it must be a number"),
     ],
 )
 def test_options_that_are_refused(options, message):

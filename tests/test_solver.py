@@ -319,6 +319,19 @@ def test_the_ergodic_point_is_measured_when_it_is_asked_for():
     np.testing.assert_allclose(result.x, fa.solve(PROBLEM, NETWORK, rng=0, tol=1e-8, max_epochs=100_000).x, atol=2e-2)
 
 
+@every_method
+def test_the_better_of_both_points_is_returned(method):
+    points = {
+        point: fa.solve(PROBLEM, NETWORK, method=method, rng=0, tol=0, max_epochs=300, point=point)
+        for point in ("last", "ergodic", "best")
+    }
+    history = [points[point].history["residual"] for point in ("last", "ergodic", "best")]
+    np.testing.assert_array_equal(history[2], np.minimum(history[0], history[1]))
+    better = min(points["last"], points["ergodic"], key=lambda result: result.residual)
+    assert points["best"].residual == better.residual
+    np.testing.assert_array_equal(points["best"].x_agents, better.x_agents)
+
+
 def test_too_few_epochs_are_no_success():
     result = fa.solve(PROBLEM, NETWORK, rng=0, tol=1e-9, max_epochs=30)
     assert (result.status, result.success, result.epochs) == (fa.Status.MAX_EPOCHS, False, 30)
@@ -562,6 +575,17 @@ def test_a_tolerance_that_rounding_does_not_reach():
     result = fa.solve(PROBLEM, NETWORK, rng=0, tol=1e-30, max_epochs=1e6)
     assert result.status == fa.Status.STALLED and not result.success and "Stalled" in result.message
     assert result.residual < 1e-10
+
+
+def test_dpda_goes_on_over_another_network():
+    run = fa.Solver(PROBLEM, NETWORK, method=DPDA(multiplier_bound=10.0, jacobian_bound=10.0), tol=1e-6)
+    run.run(100_000)
+    before = run.result()
+    run.update(network=path(N))
+    after = run.result()
+    assert before.success and after.success and after.consensus_multipliers.shape == (N, 3)
+    force = path(N).laplacian @ after.consensus_multipliers
+    np.testing.assert_allclose(force, NETWORK.laplacian @ before.consensus_multipliers, atol=1e-9)
 
 
 def test_going_on_with_other_data():
@@ -852,7 +876,14 @@ ZERO = np.zeros(3)
         ({"tol": -1}, "tol is -1; it must be 0 or positive, and finite"),
         ({"tol": np.nan}, "tol is nan"),
         ({"tol": np.inf}, "tol is inf"),
-        ({"point": "mean"}, "point: 'mean' is not known; use 'last' or 'ergodic'"),
+        ({"tol": "1e-6"}, "tol is '1e-6'; it must be a number"),
+        ({"tol": None}, "tol is None; it must be a number"),
+        ({"rng": -1}, "rng is -1; it must be None, a non-negative integer"),
+        ({"rng": "seed"}, "rng is 'seed'"),
+        ({"x0": "zero"}, "x0 is 'zero'; it must be a number or an array of numbers"),
+        ({"x0": [[1], [1, 2]]}, "x0 is .*; it must be a number or an array"),
+        ({"optimal_value": "low"}, "optimal_value is 'low'; it must be a number"),
+        ({"point": "mean"}, "point: 'mean' is not known; use 'last', 'ergodic' or 'best'"),
         ({"method": "admm"}, "method: 'admm' is not known; use 'ad-apd', 'dpda-s'"),
         ({"method": ADAPD}, "method: <class .*> is not known"),
         ({"method": None}, "method: None is not known"),

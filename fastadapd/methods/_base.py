@@ -73,6 +73,10 @@ class Run(ABC):
         return self.activations
 
     @abstractmethod
+    def multipliers_on(self, network: Network) -> Floats:
+        """Multipliers of the consensus rows of another network that exert the same force on every agent."""
+
+    @abstractmethod
     def floats_sent(self) -> int:
         """Floating-point numbers that went over an edge, both directions."""
 

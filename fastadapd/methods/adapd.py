@@ -29,7 +29,7 @@ from fastadapd.anderson import Anderson
 from fastadapd.clocks import Stream
 from fastadapd.engines import Engine
 from fastadapd.engines.packing import ADAPDState, ADAPDSteps
-from fastadapd.errors import InvalidOptionError
+from fastadapd.errors import InvalidOptionError, as_number
 from fastadapd.methods._base import Method, Run, Start
 from fastadapd.network import Network
 from fastadapd.problem import Problem
@@ -86,13 +86,13 @@ class ADAPD(Method):
             raise InvalidOptionError(f"momentum: {self.momentum!r} is not known; use 'local' or 'global'")
         if not isinstance(self.steps, step_rules.FixedSteps) and self.steps not in ("adaptive", "theory"):
             raise InvalidOptionError(f"steps: {self.steps!r} is not known; use 'adaptive', 'theory' or FixedSteps(...)")
-        if self.weight is not None and not (0 < self.weight < np.inf):
+        if self.weight is not None and not (0 < as_number("weight", self.weight) < np.inf):
             raise InvalidOptionError(f"weight is {self.weight}; it must be positive and finite")
-        if self.relaxation is not None and not 1 <= self.relaxation < 2:
+        if self.relaxation is not None and not 1 <= as_number("relaxation", self.relaxation) < 2:
             raise InvalidOptionError(f"relaxation is {self.relaxation}; it must be at least 1 and below 2")
         if self.relaxation not in (None, 1) and self.momentum == "global":
             raise InvalidOptionError("relaxation must be 1 with momentum='global'")
-        if self.memory != int(self.memory) or self.memory < 0:
+        if not (as_number("memory", self.memory) >= 0 and float(self.memory).is_integer()):
             raise InvalidOptionError(f"memory is {self.memory}; it must be 0 or a positive integer")
 
     @property
@@ -185,6 +185,9 @@ class _ADAPDRun(Run):
     def force(self) -> Floats:
         return self._network.transpose_multiply(self.state.lambda_)
 
+    def multipliers_on(self, network: Network) -> Floats:
+        return step_rules.smallest_multiplier(network, self.force(), 1e-10, 10 * network.n_agents + 100)
+
     def floats_sent(self) -> int:
         # to each neighbour its new x_i and the multiplier of a row: 2 n numbers
         return int(self.state.wakes @ self._network.degrees) * 2 * self.state.x.shape[1]
@@ -203,7 +206,7 @@ class _AdaptiveRun(_ADAPDRun):
         cold = start.lambda_ is None and start.theta is None
         self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
         self._farthest = 0.0
-        self._memory = min(memory, _MEMORY_BYTES // (16 * self._point.size))
+        self._memory = min(int(memory), _MEMORY_BYTES // (16 * self._point.size))
         self._anderson: Anderson | None = None
         self._before: Floats | None = None
         self._size_then, self._balanced = np.inf, False

@@ -22,7 +22,7 @@ from fastadapd._terms import Floats
 from fastadapd.clocks import Clock, Stream
 from fastadapd.engines import Engine
 from fastadapd.engines.packing import DPDAState, DPDASteps
-from fastadapd.errors import InvalidOptionError
+from fastadapd.errors import InvalidOptionError, as_number
 from fastadapd.methods._base import Method, Run, Start
 from fastadapd.network import Network
 from fastadapd.problem import Problem
@@ -69,9 +69,9 @@ class DPDA(Method):
     def __post_init__(self) -> None:
         for name in ("gamma", "dual_weight", "step_scale"):
             value = getattr(self, name)
-            if value is not None and not (0 < value < np.inf):
+            if value is not None and not (0 < as_number(name, value) < np.inf):
                 raise InvalidOptionError(f"{name} is {value}; it must be positive and finite")
-        if not (0 <= self.strong_convexity < np.inf):
+        if not (0 <= as_number("strong_convexity", self.strong_convexity) < np.inf):
             raise InvalidOptionError(f"strong_convexity is {self.strong_convexity}; it must be finite and not negative")
 
     def start(self, problem: Problem, network: Network, engine: Engine, clock: Clock, start: Start) -> Run:
@@ -129,6 +129,12 @@ class _DPDARun(Run):
 
     def force(self) -> Floats:
         return np.ascontiguousarray(self._network.laplacian @ self.state.s)
+
+    def multipliers_on(self, network: Network) -> Floats:
+        from scipy.sparse.linalg import cg  # slow to import
+
+        columns = [cg(network.laplacian, column, rtol=1e-12)[0] for column in self.force().T]
+        return np.ascontiguousarray(np.transpose(columns))
 
     def floats_sent(self) -> int:
         return int(self.state.counters[0]) * 2 * self._network.n_edges * self.state.x.shape[1]
