@@ -346,7 +346,7 @@ class Solver:
     def _growing_multipliers(self) -> Iterator[tuple[Floats, Floats]]:
         """Multipliers and forces, and how much they have grown: where they run off, that shows the direction sooner."""
         theta, force, (theta_then, force_then) = self._run.theta, self._run.force(), self._then
-        self._then = theta.copy(), force
+        self._then = theta.copy(), force if force.any() else force[:1].copy()
         yield theta, force
         grown, pulled = theta - theta_then, force - force_then
         for group, rows in self._inner.constraint_rows():
