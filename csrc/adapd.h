@@ -10,12 +10,12 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
 {
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation, reach = 2.0 / rho;
-    if (local && network->is_edge_form) { /* the same in one pass; row r is at 2r and has two entries */
+    if (local && network->is_edge_form) { /* the same in one pass */
         fa_zero(n, v);
         for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
             const int64_t r = network->owned_row[o];
             const int32_t *agent = network->row_agent + 2 * r;
-            const double *value = network->row_value + 2 * r;
+            const double *value = network->row_value + (network->same_values ? 0 : 2 * r);
             const double gamma = rho * steps->gamma[r], a = value[0], b = value[1], B_ri = agent[0] == i ? a : b;
             const double ahead = gamma * reach, back = gamma - ahead;
             const double *FA_RESTRICT xa = state->x + agent[0] * n, *FA_RESTRICT xb = state->x + agent[1] * n;
@@ -32,18 +32,20 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
         return;
     }
     for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
-        const int64_t r = network->owned_row[o], begin = network->row_ptr[r], end = network->row_ptr[r + 1];
-        const double gamma = rho * steps->gamma[r];
+        const int64_t r = network->owned_row[o], edge = network->is_edge_form, begin = edge ? 2 * r : network->row_ptr[r];
+        const int64_t entries = edge ? 2 : network->row_ptr[r + 1] - begin;
+        const int32_t *agent = network->row_agent + begin;
+        const double *value = network->row_value + (network->same_values ? 0 : begin), gamma = rho * steps->gamma[r];
         double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
-        fa_gather(n, begin, end, network->row_agent, network->row_value, state->x, s);
+        fa_gather(n, 0, entries, agent, value, state->x, s);
         if (local) {
             for (int64_t j = 0; j < n; ++j) {
                 lambda[j] += gamma * (s_last[j] + reach * (s[j] - s_last[j]));
                 s_last[j] = s[j];
             }
         } else {
-            for (int64_t e = begin; e < end; ++e)
-                if (network->row_agent[e] == previous) fa_axpy(n, N * network->row_value[e], state->dx, s);
+            for (int64_t e = 0; e < entries; ++e)
+                if (agent[e] == previous) fa_axpy(n, N * value[e], state->dx, s);
             fa_axpy(n, gamma, s, lambda);
         }
     }
@@ -104,16 +106,27 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     return FA_OK;
 }
 
-/* The sequence is known: where not all fits into the cache (edge form only), memory is asked early for what
- * agents[a + ...] will need, first where its lists begin, then what is in them, then what they point to, the first
- * FA_AHEAD numbers of a stretch. */
-enum { LISTS = 9, ENTRIES = 6, ROWS = 4, NEIGHBOURS = 2, CACHE = 1 << 18 };
+/* The sequence is known: where not all fits into the cache, memory is asked early for what agents[a + ...] will need,
+ * first where its lists begin, then what is in them, then what they point to, the first FA_AHEAD numbers of a stretch. */
+enum { LISTS = 9, ENTRIES = 6, ROWS = 4, COLUMNS = 3, NEIGHBOURS = 2, CACHE = 1 << 18 };
 
 FA_INLINE void fetch(int64_t n, const double *p)
 {
     const int64_t most = n < FA_AHEAD ? n : FA_AHEAD;
     for (int64_t j = 0; j < most; j += 8) FA_PREFETCH(p + j);
     if (n > 0) FA_PREFETCH(p + n - 1);
+}
+
+/* The entries of one row or column, where they begin and where they end. */
+FA_INLINE void fetch_entries(const int64_t *ptr, const int32_t *index, const double *value, int64_t k)
+{
+    const int64_t begin = ptr[k], end = ptr[k + 1];
+    FA_PREFETCH(index + begin);
+    for (int64_t e = begin; e < end; e += 8) FA_PREFETCH(value + e);
+    if (end > begin) {
+        FA_PREFETCH(index + end - 1);
+        FA_PREFETCH(value + end - 1);
+    }
 }
 
 FA_INLINE int64_t coming(const fa_problem *problem, const int32_t *agents, int64_t a, int64_t activations)
@@ -124,9 +137,11 @@ FA_INLINE int64_t coming(const fa_problem *problem, const int32_t *agents, int64
 FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                           int64_t a, int64_t activations, const int32_t *agents, const fa_adapd_state *state)
 {
+    const int64_t edge = network->is_edge_form;
     int64_t i = coming(problem, agents, a + LISTS, activations);
     if (i >= 0) {
         FA_PREFETCH(network->owned_ptr + i);
+        if (!edge) FA_PREFETCH(network->column_ptr + i);
         FA_PREFETCH(problem->objective_ptr + i);
         FA_PREFETCH(problem->constraint_ptr + i);
         FA_PREFETCH(problem->regularizer_kind + i);
@@ -151,24 +166,36 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
         }
         fetch(n, state->x + i * n);
         fetch(n, state->x_sum + i * n);
+        if (!edge) fetch_entries(network->column_ptr, network->column_row, network->column_value, i);
     }
     i = coming(problem, agents, a + ROWS, activations);
     if (i >= 0) {
         for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
             const int64_t r = network->owned_row[o];
-            FA_PREFETCH(network->row_agent + 2 * r);
-            FA_PREFETCH(network->row_value + 2 * r);
+            if (edge) {
+                FA_PREFETCH(network->row_agent + 2 * r);
+                if (!network->same_values) FA_PREFETCH(network->row_value + 2 * r);
+            } else {
+                FA_PREFETCH(network->row_ptr + r);
+            }
             FA_PREFETCH(steps->gamma + r);
             fetch(n, state->lambda_ + r * n);
             fetch(n, state->s_last + r * n);
         }
     }
+    i = edge ? -1 : coming(problem, agents, a + COLUMNS, activations);
+    if (i >= 0) {
+        for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o)
+            fetch_entries(network->row_ptr, network->row_agent, network->row_value, network->owned_row[o]);
+        for (int64_t e = network->column_ptr[i]; e < network->column_ptr[i + 1]; ++e)
+            fetch(n, state->lambda_ + network->column_row[e] * n);
+    }
     i = coming(problem, agents, a + NEIGHBOURS, activations);
     if (i >= 0) {
         for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
-            const int64_t r = network->owned_row[o];
-            fetch(n, state->x + network->row_agent[2 * r] * n);
-            fetch(n, state->x + network->row_agent[2 * r + 1] * n);
+            const int64_t r = network->owned_row[o], begin = edge ? 2 * r : network->row_ptr[r];
+            for (int64_t e = begin; e < (edge ? begin + 2 : network->row_ptr[r + 1]); ++e)
+                fetch(n, state->x + network->row_agent[e] * n);
         }
         for (int64_t b = problem->objective_ptr[i]; b < problem->objective_ptr[i + 1]; ++b)
             fetch(fa_objective_size(problem, n, b), problem->data + problem->objective_data[b]);
@@ -183,7 +210,7 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
 FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                        int64_t activations, const int32_t *agents, const fa_adapd_state *state, const fa_work *w)
 {
-    const int far = network->is_edge_form && 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
+    const int far = 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
     for (int64_t a = 0; a < activations; ++a) {
         const int64_t i = agents[a];
         if (i < 0 || i >= problem->n_agents) return FA_BAD_AGENT;

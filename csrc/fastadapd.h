@@ -99,10 +99,11 @@ typedef struct {
 typedef struct {
     int64_t n_rows;                    /* R */
     int64_t is_edge_form;              /* 1: every row has two entries, and their agents both own it; then rows of an
-                                          agent, owned_row, are those of its column */
+                                          agent, owned_row, are those of its column; row r is at 2r */
+    int64_t same_values;               /* 1, in edge form only: row_value is [2], the values of every row */
     const int64_t *owned_ptr;          /* [N+1] (not modified) */
     const int32_t *owned_row;          /* [owned_ptr[N]] rows that agent i updates (not modified) */
-    const int64_t *row_ptr;            /* [R+1] (not modified) */
+    const int64_t *row_ptr;            /* [R+1], not read in edge form (not modified) */
     const int32_t *row_agent;          /* [nnz] (not modified) */
     const double *row_value;           /* [nnz] (not modified) */
     const int64_t *column_ptr;         /* [N+1] (not modified) */

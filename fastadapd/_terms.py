@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -138,14 +139,29 @@ class Term:
         Term
             The same kind of term, not stacked.
         """
-        if self.n_agents is None:
-            return self
-        one = copy.copy(self)
-        one.n_agents = None
+        return self if self.n_agents is None else self._cut(i, None)
+
+    def parts(self, length: int) -> Iterator[tuple[slice, Self]]:
+        """The term of so many agents at a time, and which of all agents they are.
+
+        Parameters
+        ----------
+        length : int
+            Most agents in a part; a shared term is one part.
+        """
+        if self.n_agents is None or self.n_agents <= length:
+            yield slice(None), self
+            return
+        for k in range(0, self.n_agents, length):
+            yield slice(k, k + length), self._cut(slice(k, k + length), min(length, self.n_agents - k))
+
+    def _cut(self, at: int | slice, n_agents: int | None) -> Self:
+        some = copy.copy(self)
+        some.n_agents = n_agents
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray) and self._is_stacked(name, value):
-                setattr(one, name, value[i])
-        return one
+                setattr(some, name, value[at])
+        return some
 
     def _is_stacked(self, name: str, value: Floats) -> bool:
         return value.ndim > self._axes.get(name, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class Anderson:
         if self._rest:
             self._rest -= 1
             return after
-        norm = float(np.linalg.norm(residual))
+        norm = math.sqrt(residual @ residual)
         if self._last is not None and not norm <= min(_REVERT * self._norm, _GROWTH * self._smallest):
             (_, back), self._last, self._count, self._smallest = self._last, None, 0, np.inf
             return back
@@ -128,13 +129,15 @@ class Anderson:
             products[k] = self._residuals[k] @ residual
         self._products, used = products, len(products)
         gram = self._gram[:used, :used]
-        trace = float(np.trace(gram))
+        trace = float(gram.trace())
         if not 0 < trace < np.inf:
             return after
-        damped = gram + _REGULARIZATION * trace / used * np.eye(used)
+        damped = gram.copy()
+        damped.flat[:: used + 1] += _REGULARIZATION * trace / used
         gamma = np.linalg.solve(damped, self._products)
         move = gamma @ self._images[:used]
-        length = float(np.linalg.norm(move[:m] * self._scale))
+        scaled = move[:m] * self._scale
+        length = math.sqrt(scaled @ scaled)
         if length <= limit:
             self._cuts = 0
             return after - move

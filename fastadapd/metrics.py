@@ -70,19 +70,26 @@ class Evaluator:
         for group, rows in problem.constraint_rows():
             self._curvature[rows] = np.reshape(group.term.curvature, (-1, 1))
         self._is_affine = not self._curvature.any()
+        has_rows = np.diff(problem.row_ptr) > 0
+        self._constrained = slice(None) if has_rows.all() else np.flatnonzero(has_rows)
+        self._first_row = problem.row_ptr[:-1][self._constrained]
         origin = np.zeros(problem.dim)
         pushes = np.zeros((problem.n_agents, problem.dim))
         _, at_origin = engine.measure(origin, np.zeros(problem.n_rows), pushes, np.ones(problem.n_agents))
-        sizes = at_origin[:, _COLUMN["gradient"]].copy()
+        gradients = at_origin[:, _COLUMN["gradient"]].copy()
+        del at_origin
+        sizes = gradients.copy()
         for group in problem.regularizers:
             if isinstance(group.term, regularizers.L1):
                 weight = np.broadcast_to(group.term.weight, (*group.term.weight.shape[:-1], problem.dim))
                 sizes[group.agents] += np.linalg.norm(weight, axis=-1)
-        self._length = self._natural_length(at_origin[:, _COLUMN["gradient"]])
+        self._length = self._natural_length(gradients)
         self._sizes = np.maximum(sizes, 1e-3 * self._lipschitz * self._length)
         total = np.zeros(problem.dim)
         for group in problem.objectives:
-            total += np.broadcast_to(group.term.gradient(origin), (len(group.agents), problem.dim)).sum(axis=0)
+            for at, term in group.term.parts(_BLOCK):
+                agents = len(group.agents[at])
+                total += np.broadcast_to(term.gradient(origin), (agents, problem.dim)).sum(axis=0)
         self._total = float(np.linalg.norm(total)) / problem.n_agents
         self._gradient_size = _typical(self._sizes, self._total)
 
@@ -111,8 +118,8 @@ class Evaluator:
         N = self._problem.n_agents
         curvature = self._lipschitz
         if not self._is_affine:
-            sums = np.concatenate([[0.0], np.cumsum(theta * self._curvature)])
-            curvature = curvature + np.diff(sums[self._problem.row_ptr])
+            curvature = curvature.copy()
+            curvature[self._constrained] += np.add.reduceat(theta * self._curvature, self._first_row)
         apart, length = _spread(x)
         size = max(self._length, length)
         # steps that move x by no more than its size: longer ones say nothing new, shorter ones drown in rounding
@@ -144,10 +151,12 @@ class Evaluator:
 def _spread(x: Floats) -> tuple[float, float]:
     """The largest distance of a copy to the mean, and the norm of the mean."""
     mean = np.add.reduce(x) / len(x)
-    farthest = 0.0
+    farthest = []
     for k in range(0, len(x), _BLOCK):
-        farthest = np.maximum(farthest, (np.square(x[k : k + _BLOCK] - mean)).sum(axis=1).max())
-    return math.sqrt(farthest), math.sqrt(mean @ mean)
+        apart = x[k : k + _BLOCK] - mean
+        apart *= apart
+        farthest.append(np.maximum.reduce(np.add.reduce(apart, axis=1)))
+    return math.sqrt(farthest[0] if len(farthest) == 1 else np.max(farthest)), math.sqrt(mean @ mean)
 
 
 def _typical(sizes: Floats, mean: float) -> float:

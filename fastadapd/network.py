@@ -21,6 +21,7 @@ _CONSENSUS = ("edge", "laplacian", "metropolis", "max-degree")
 _MIXING = ("metropolis", "lazy-metropolis", "max-degree", "laplacian", "best-constant")
 _ROUNDING = 1e-10  # what is still zero in a user's matrix, relative to its own entries
 _DENSE_MATRIX = 4096  # up to this many entries a dense product is faster than a sparse one
+_BLOCK = 1 << 14  # edges at a time, for the sake of memory
 _DENSE_SPECTRUM = 500  # up to this many agents a dense eigenvalue solver is the fastest
 _DENSE_NULL_SPACE = 2000
 _SPECTRUM_TOLERANCE = 1e-6  # of the residual; where eigenvalues are apart, the error is about its square
@@ -64,8 +65,6 @@ class Network:
         The nodes of the networkx graph in the order of the agents; None if `graph` was something else.
     degrees : (N,) ndarray of int64
         How many neighbours each agent has.
-    adjacency : (N, N) csr_array
-        One where two agents are neighbours.
     consensus : str
         What was asked for; ``"user"`` if it was a matrix.
     form : {"edge", "node"}
@@ -98,9 +97,9 @@ class Network:
     edges: npt.NDArray[np.int32]
     labels: Labels
     degrees: Ints
-    adjacency: Matrix
     consensus: str
     form: Literal["edge", "node"]
+    _pattern: tuple[npt.NDArray[Any], npt.NDArray[Any]]  # column indices and row pointers of the adjacency matrix
 
     def __init__(self, graph: Any, *, consensus: Any = "edge", n_agents: int | None = None) -> None:
         adjacency, labels = _read_graph(graph, n_agents)
@@ -128,7 +127,7 @@ class Network:
             edges=_read_only(edges.astype(np.int32, copy=False)),
             labels=labels,
             degrees=_read_only(degrees.astype(np.int64)),
-            adjacency=_read_only(adjacency),
+            _pattern=(_read_only(adjacency.indices), _read_only(adjacency.indptr)),
             consensus=consensus,
             form=form,
         )
@@ -166,20 +165,24 @@ class Network:
         agent = operator.index(agent)
         if not 0 <= agent < self.n_agents:
             raise IndexError(f"agent={agent} is out of range: the agents are 0 to {self.n_agents - 1}")
-        return self.adjacency.indices[self.adjacency.indptr[agent] : self.adjacency.indptr[agent + 1]]
+        indices, start = self._pattern
+        return indices[start[agent] : start[agent + 1]]
+
+    @cached_property
+    def adjacency(self) -> Matrix:
+        """The adjacency matrix, (N, N) csr_array: one where two agents are neighbours."""
+        return self._weighted(np.ones(2 * self.n_edges))
 
     @cached_property
     def laplacian(self) -> Matrix:
         """The graph Laplacian Omega = D - A, (N, N) csr_array."""
-        return _read_only(_weighted_laplacian(self.adjacency))
+        return _read_only(_weighted_laplacian(self._weighted(np.ones(2 * self.n_edges))))
 
     @cached_property
     def consensus_matrix(self) -> Matrix:
         """The consensus matrix B, (R, N) csr_array with sorted indices: R = E in edge form, R = N in node form."""
         if self.consensus == "edge":
-            start = np.arange(0, 2 * self.n_edges + 1, 2, dtype=_index_type(2 * self.n_edges))
-            parts = np.tile([1.0, -1.0], self.n_edges), self.edges.ravel(), start
-            return _read_only(sp.csr_array(parts, shape=(self.n_edges, self.n_agents)))
+            return _read_only(self._incidence())
         if self.consensus == "laplacian":
             return self.laplacian
         step, generator = self._generator(self.consensus)
@@ -188,21 +191,31 @@ class Network:
     @cached_property
     def consensus_transpose(self) -> Matrix:
         """B', (N, R) csr_array with sorted indices."""
-        columns = self.consensus_matrix.tocsc()
+        if self.form == "node" and self.consensus_matrix.has_sorted_indices:
+            return self.consensus_matrix  # symmetric
+        columns = (self._incidence() if self.consensus == "edge" else self.consensus_matrix).tocsc()
         return _read_only(sp.csr_array((columns.data, columns.indices, columns.indptr), shape=columns.shape[::-1]))
 
     @cached_property
     def consensus_weights(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Sums of |B_ri|, over the rows for each agent (N,), and over the agents for each row (R,)."""
         if self.consensus == "edge":
-            return _read_only(self.degrees.astype(np.float64)), _read_only(np.full(self.n_edges, 2.0))
+            return _read_only(self.degrees.astype(np.float64)), np.broadcast_to(2.0, (self.n_edges,))
         sizes = abs(self.consensus_matrix)
         return _read_only(np.ravel(sizes.sum(axis=0))), _read_only(np.ravel(sizes.sum(axis=1)))
 
     def multiply(self, copies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """B X of shape (R, n), for X of shape (N, n)."""
-        B: Any = self.consensus_matrix if self._dense is None else self._dense
-        return B @ copies
+        if self._dense is not None:
+            return self._dense @ copies
+        if self.consensus != "edge":
+            B: Any = self.consensus_matrix
+            return B @ copies
+        product = np.empty((self.n_edges, copies.shape[1]))
+        for k in range(0, self.n_edges, _BLOCK):
+            ends = self.edges[k : k + _BLOCK]
+            np.subtract(copies[ends[:, 0]], copies[ends[:, 1]], out=product[k : k + _BLOCK])
+        return product
 
     def transpose_multiply(self, multipliers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """B' Y of shape (N, n), for Y of shape (R, n)."""
@@ -215,6 +228,19 @@ class Network:
             return self.degrees[:, None] * copies - self.adjacency @ copies
         return self.transpose_multiply(self.multiply(copies))
 
+    @property
+    def n_rows(self) -> int:
+        """The number of rows R of B."""
+        edges = self.n_edges if self.form == "edge" else self.n_agents
+        return self.consensus_matrix.shape[0] if self.consensus == "user" else edges
+
+    @property
+    def consensus_norm(self) -> float:
+        """The Frobenius norm of B."""
+        if self.consensus == "edge":
+            return float(np.sqrt(2.0 * self.n_edges))
+        return float(np.linalg.norm(self.consensus_matrix.data))
+
     @cached_property
     def gram_diagonal(self) -> npt.NDArray[np.float64]:
         """Diagonal of B'B, (N,)."""
@@ -225,8 +251,8 @@ class Network:
     @cached_property
     def _dense(self) -> npt.NDArray[np.float64] | None:
         """B, if it is small."""
-        B = self.consensus_matrix
-        return _read_only(B.toarray()) if B.shape[0] * B.shape[1] <= _DENSE_MATRIX else None
+        small = self.n_rows * self.n_agents <= _DENSE_MATRIX
+        return _read_only(self.consensus_matrix.toarray()) if small else None
 
     @cached_property
     def owned_rows(self) -> tuple[Ints, npt.NDArray[np.int32]]:
@@ -381,10 +407,18 @@ class Network:
     def _metropolis(self) -> Matrix:
         """I - W for the Metropolis weights, itself a weighted Laplacian."""
         tail = np.repeat(np.arange(self.n_agents), self.degrees)
-        weights = 1 / (1.0 + np.maximum(self.degrees[tail], self.degrees[self.adjacency.indices]))
         return _weighted_laplacian(
-            sp.csr_array((weights, self.adjacency.indices, self.adjacency.indptr), shape=self.adjacency.shape)
+            self._weighted(1 / (1.0 + np.maximum(self.degrees[tail], self.degrees[self._pattern[0]])))
         )
+
+    def _weighted(self, weights: npt.NDArray[np.float64]) -> Matrix:
+        """The (N, N) matrix of these weights of pairs of neighbours."""
+        return _read_only(sp.csr_array((weights, *self._pattern), shape=(self.n_agents, self.n_agents)))
+
+    def _incidence(self) -> Matrix:
+        start = np.arange(0, 2 * self.n_edges + 1, 2, dtype=_index_type(2 * self.n_edges))
+        parts = np.tile([1.0, -1.0], self.n_edges), self.edges.ravel(), start
+        return sp.csr_array(parts, shape=(self.n_edges, self.n_agents))
 
     @cached_property
     def _laplacian_spectrum(self) -> tuple[float, float]:

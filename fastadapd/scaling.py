@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fastadapd import regularizers
@@ -33,27 +35,31 @@ def coordinate_units(problem: Problem) -> Floats | None:
     Ruiz, A scaling algorithm to equilibrate both rows and columns norms in matrices, RAL-TR-2001-034.
     """
     n = problem.dim
-    tables = []
-    for group in (*problem.objectives, *problem.regularizers, *problem.constraints):
-        if isinstance(group.term, regularizers.L2Ball):
-            return None
-        sizes = group.term.column_sizes()
-        if sizes is not None:
-            tables.append(np.atleast_2d(sizes))
-    if len(tables) > 1 and sum(map(len, tables)) <= _BLOCK:
-        tables = [np.concatenate([np.broadcast_to(table, (len(table), n)) for table in tables])]
-    blocks = [_relative(table[k : k + _BLOCK], n) for table in tables for k in range(0, len(table), _BLOCK)]
-    count = sum(block.shape[1] for block in blocks)
-    if not count:
+    terms = [group.term for group in (*problem.objectives, *problem.regularizers, *problem.constraints)]
+    if any(isinstance(term, regularizers.L2Ball) for term in terms):
         return None
-    used = np.any([block.any(axis=1) for block in blocks], axis=0)
-    squared = np.ones(n)
+    large = [term for term in terms if (term.n_agents or 1) > _BLOCK]
+    tables = [sizes for term in terms if (term.n_agents or 1) <= _BLOCK and (sizes := term.column_sizes()) is not None]
+    kept = list(_blocks(tables, n))
+
+    def blocks() -> Iterator[Floats]:
+        yield from kept
+        for term in large:  # anew in every sweep, for the sake of memory
+            for _, part in term.parts(_BLOCK):
+                yield from _blocks([sizes for sizes in [part.column_sizes()] if sizes is not None], n)
+
+    squared, used = np.ones(n), np.zeros(n, dtype=bool)
     for left in reversed(range(_SWEEPS)):
-        columns = np.zeros(n)
-        for block in blocks:
+        columns, count = np.zeros(n), 0
+        for block in blocks():
+            if left == _SWEEPS - 1:
+                used |= block.any(axis=1)
+            count += block.shape[1]
             scaled = block * squared[:, None]
             scaled /= scaled.max(axis=0)
             columns += scaled.sum(axis=1)
+        if not count:
+            return None
         columns = np.where(columns > 0, columns / count, 1.0)
         squared /= columns
         # the columns come closer to each other in every sweep: this bounds what the remaining ones can do
@@ -65,7 +71,14 @@ def coordinate_units(problem: Problem) -> Floats | None:
     return units if units.max() > _WORTHWHILE * units.min() else None
 
 
-def _relative(sizes: Floats, dim: int) -> Floats:
-    """Rows over their largest entries, as columns (dim, rows); rows of zeros are left out."""
-    sizes = sizes[sizes.any(axis=1)]
-    return np.ascontiguousarray(np.broadcast_to(sizes / sizes.max(axis=1, keepdims=True), (len(sizes), dim)).T)
+def _blocks(tables: list[Floats], dim: int) -> Iterator[Floats]:
+    """Rows of all tables over their largest entries, as columns (dim, rows); rows of zeros are left out."""
+    if not tables:
+        return
+    rows = [np.atleast_2d(table) for table in tables]
+    table = np.concatenate([np.broadcast_to(part, (len(part), dim)) for part in rows]) if len(rows) > 1 else rows[0]
+    for k in range(0, len(table), _BLOCK):
+        sizes = table[k : k + _BLOCK]
+        sizes = sizes[sizes.any(axis=1)]
+        if len(sizes):
+            yield np.ascontiguousarray(np.broadcast_to(sizes / sizes.max(axis=1, keepdims=True), (len(sizes), dim)).T)

@@ -26,6 +26,7 @@ from fastadapd.scaling import coordinate_units
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
+_PROOF_EPOCHS = 100  # at which, after the first look, proofs are looked for again, and then every fifth of the run
 _STALL_EPOCHS = 30_000
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
@@ -315,7 +316,7 @@ class Solver:
         stalled = long_ago and self._moved(now) < 0.05
         if now < self._next_proof and not stalled:
             return None
-        self._next_proof = now + max(now // 5, 10 * self.problem.n_agents)
+        self._next_proof = now + max(now // 5, _PROOF_EPOCHS * self.problem.n_agents - now)
         x = self._means[-1][1]
         names = np.zeros(0, dtype=np.int64)
         sets = any(group.term.is_set for group in self._inner.regularizers)
@@ -345,7 +346,7 @@ class Solver:
     def _growing_multipliers(self) -> Iterator[tuple[Floats, Floats]]:
         """Multipliers and forces, and how much they have grown: where they run off, that shows the direction sooner."""
         theta, force, (theta_then, force_then) = self._run.theta, self._run.force(), self._then
-        self._then = theta.copy(), force
+        self._then = theta.copy(), force if force.any() else force[:1].copy()
         yield theta, force
         grown, pulled = theta - theta_then, force - force_then
         for group, rows in self._inner.constraint_rows():

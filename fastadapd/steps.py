@@ -34,7 +34,7 @@ class FixedSteps:
 
     def broadcast(self, problem: Problem, network: Network) -> tuple[Floats, Floats, Floats]:
         """tau (N,), sigma (N,), gamma (R,), checked to be positive and finite."""
-        rows = network.consensus_matrix.shape[0]
+        rows = network.n_rows
         return (per_agent("tau", self.tau, problem.n_agents), per_agent("sigma", self.sigma, problem.n_agents),
                 per_agent("gamma", self.gamma, rows, "consensus row"))
 
@@ -217,7 +217,7 @@ class AdaptiveRule:
         # 1 for the empty row of a single agent
         self._row_sums = row_sums if row_sums.all() else np.where(row_sums > 0, row_sums, 1.0)
         self._pull = pull if pull.all() else np.where(pull > 0, pull, 1.0)
-        size = float(np.linalg.norm(network.consensus_matrix.data))
+        size = network.consensus_norm
         self._gain = float(np.sqrt(len(pull))) / size if size > 0 else 1.0
         self._momentum, self._relaxation = momentum, relaxation
         self._smooth = bool(problem.lipschitz().any())

@@ -186,6 +186,16 @@ def test_a_problem_larger_than_the_cache_agrees(loops):
         assert_agree(instance, fa.methods.ADAPD(memory=0), loops, 2 * N, cuts=(1, 5, N))
 
 
+@pytest.mark.parametrize("momentum", ["local", "global"])
+def test_a_matrix_with_a_weight_for_every_edge_agrees(compiled, momentum):
+    instance = random_instance(["Quadratic"], "Box", ["AffineInequality"], N=6, n=3)
+    B = instance.network.consensus_matrix
+    weights = np.random.default_rng(0).uniform(0.5, 2, (B.shape[0], 1))
+    network = fa.Network(instance.network.edges, consensus=B.multiply(weights))
+    assert network.form == "edge" and network.n_rows == B.shape[0]
+    assert_agree(Instance(instance.problem, network, []), adapd(instance, "fixed", momentum), compiled, 300, (7,))
+
+
 @given(instances(), dpdas)
 @settings(max_examples=40)
 def test_dpda_agrees(compiled, instance, options):

@@ -26,6 +26,7 @@ from fastadapd.engines.packing import (
     DPDAState,
     DPDASteps,
     Ints,
+    Longs,
     NetworkArrays,
     ProblemArrays,
 )
@@ -455,13 +456,15 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
     fused = local and network.is_edge_form != 0
     v[:] = 0.0
     for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
-        r = network.owned_row[o]
-        begin, end = network.row_ptr[r], network.row_ptr[r + 1]
+        r = np.int64(network.owned_row[o])
+        begin = 2 * r if network.is_edge_form != 0 else network.row_ptr[r]
+        entries = 2 if network.is_edge_form != 0 else network.row_ptr[r + 1] - begin
+        agents, values = network.row_agent[begin:], network.row_value[0 if network.same_values != 0 else begin :]
         gamma, lambda_r, s_last = rho * steps.gamma[r], state.lambda_[r], state.s_last[r]
         if fused:  # the same in one pass
-            a, b = network.row_value[begin], network.row_value[begin + 1]
-            x_a, x_b = state.x[network.row_agent[begin]], state.x[network.row_agent[begin + 1]]
-            B_ri = a if network.row_agent[begin] == i else b
+            a, b = values[0], values[1]
+            x_a, x_b = state.x[agents[0]], state.x[agents[1]]
+            B_ri = a if agents[0] == i else b
             ahead = gamma * reach
             back = gamma - ahead
             for j in range(n):
@@ -471,15 +474,15 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
                 s_last[j] = t
                 v[j] += B_ri * changed
             continue
-        _gather(begin, end, network.row_agent, network.row_value, state.x, s)
+        _gather(0, entries, agents, values, state.x, s)
         if local:
             for j in range(n):
                 lambda_r[j] += gamma * (s_last[j] + reach * (s[j] - s_last[j]))
                 s_last[j] = s[j]
         else:
-            for e in range(begin, end):
-                if network.row_agent[e] == previous:
-                    _axpy(N * network.row_value[e], state.dx, s)
+            for e in range(entries):
+                if agents[e] == previous:
+                    _axpy(N * values[e], state.dx, s)
             _axpy(gamma, s, lambda_r)
     if not fused:
         begin, end = network.column_ptr[i], network.column_ptr[i + 1]
@@ -538,7 +541,7 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     return OK
 
 
-LISTS, ENTRIES, ROWS, NEIGHBOURS, CACHE = 9, 6, 4, 2, 1 << 18  # as in csrc/adapd.h
+LISTS, ENTRIES, ROWS, COLUMNS, NEIGHBOURS, CACHE = 9, 6, 4, 3, 2, 1 << 18  # as in csrc/adapd.h
 
 
 @_inlined
@@ -556,18 +559,29 @@ def _fetch(array: Floats, start: int, count: int) -> None:
 
 
 @_inlined
+def _fetch_entries(ptr: Longs, index: Ints, value: Floats, k: int) -> None:
+    """The entries of one row or column, where they begin and where they end."""
+    begin, end = ptr[k], ptr[k + 1]
+    _prefetch(index, begin)
+    for e in range(begin, end, 8):
+        _prefetch(value, e)
+    if end > begin:
+        _prefetch(index, end - 1)
+        _prefetch(value, end - 1)
+
+
+@_inlined
 def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, a: int, agents: Ints,
                 state: ADAPDState) -> None:
-    """Ask memory early for what agents[a + ...] will need: where its lists begin, what is in them, what they point to.
-
-    Edge form only.
-    """
-    n = problem.dim
+    """Ask memory early for what agents[a + ...] will need: where its lists begin, what is in them, where they point."""
+    n, edge = problem.dim, network.is_edge_form != 0
     x, x_sum = state.x.reshape(-1), state.x_sum.reshape(-1)
     lambda_, s_last = state.lambda_.reshape(-1), state.s_last.reshape(-1)
     i = _coming(problem, agents, a + LISTS)
     if i >= 0:
         _prefetch(network.owned_ptr, i)
+        if not edge:
+            _prefetch(network.column_ptr, i)
         _prefetch(problem.objective_ptr, i)
         _prefetch(problem.constraint_ptr, i)
         _prefetch(problem.regularizer_kind, i)
@@ -589,21 +603,35 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
         _prefetch(problem.constraint_first, g)
         _fetch(x, i * n, n)
         _fetch(x_sum, i * n, n)
+        if not edge:
+            _fetch_entries(network.column_ptr, network.column_row, network.column_value, i)
     i = _coming(problem, agents, a + ROWS)
     if i >= 0:
         for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
             r = np.int64(network.owned_row[o])
-            _prefetch(network.row_agent, 2 * r)
-            _prefetch(network.row_value, 2 * r)
+            if edge:
+                _prefetch(network.row_agent, 2 * r)
+                if network.same_values == 0:
+                    _prefetch(network.row_value, 2 * r)
+            else:
+                _prefetch(network.row_ptr, r)
             _prefetch(steps.gamma, r)
             _fetch(lambda_, r * n, n)
             _fetch(s_last, r * n, n)
+    i = -1 if edge else _coming(problem, agents, a + COLUMNS)
+    if i >= 0:
+        for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
+            _fetch_entries(network.row_ptr, network.row_agent, network.row_value, network.owned_row[o])
+        for e in range(network.column_ptr[i], network.column_ptr[i + 1]):
+            _fetch(lambda_, network.column_row[e] * n, n)
     i = _coming(problem, agents, a + NEIGHBOURS)
     if i >= 0:
         for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
-            e = 2 * np.int64(network.owned_row[o])
-            _fetch(x, network.row_agent[e] * n, n)
-            _fetch(x, network.row_agent[e + 1] * n, n)
+            r = np.int64(network.owned_row[o])
+            begin = 2 * r if edge else network.row_ptr[r]
+            end = begin + 2 if edge else network.row_ptr[r + 1]
+            for e in range(begin, end):
+                _fetch(x, network.row_agent[e] * n, n)
         for b in range(problem.objective_ptr[i], problem.objective_ptr[i + 1]):
             _fetch(problem.data, problem.objective_data[b], _objective_size(problem, b))
         for b in range(problem.constraint_ptr[i], problem.constraint_ptr[i + 1]):
@@ -634,8 +662,7 @@ def adapd(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, age
     int
         `packing.OK`, `packing.NOT_FINITE` or `packing.BAD_AGENT`.
     """
-    numbers = 2 * problem.dim * (problem.n_agents + network.n_rows) + problem.data.size
-    far = network.is_edge_form != 0 and numbers > CACHE
+    far = 2 * problem.dim * (problem.n_agents + network.n_rows) + problem.data.size > CACHE
     for a in range(agents.size):
         i = np.int64(agents[a])
         if i < 0 or i >= problem.n_agents:

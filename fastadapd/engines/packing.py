@@ -70,6 +70,7 @@ class NetworkArrays(NamedTuple):
 
     n_rows: int
     is_edge_form: int
+    same_values: int
     owned_ptr: Longs
     owned_row: Ints
     row_ptr: Longs
@@ -240,21 +241,37 @@ def pack_network(network: Network) -> NetworkArrays:
     -------
     NetworkArrays
     """
-    return _pack_matrix(network.consensus_matrix, network.consensus_transpose, *network.owned_rows,
-                        network.form == "edge")
+    if network.form == "node":
+        return _pack_matrix(network.consensus_matrix, network.consensus_transpose, *network.owned_rows)
+    same = network.consensus == "edge"
+    owned_ptr, owned_row = network.owned_rows
+    return NetworkArrays(
+        n_rows=network.n_rows,
+        is_edge_form=1,
+        same_values=int(same),
+        owned_ptr=owned_ptr,
+        owned_row=owned_row,
+        row_ptr=np.empty(0, dtype=np.int64),
+        row_agent=np.asarray(network.edges.reshape(-1) if same else network.consensus_matrix.indices, dtype=np.int32),
+        row_value=np.array([1.0, -1.0]) if same else network.consensus_matrix.data,
+        column_ptr=owned_ptr,
+        column_row=owned_row,
+        column_value=network.consensus_transpose.data,
+    )
 
 
 def pack_laplacian(network: Network) -> NetworkArrays:
     """The graph Laplacian, for methods that add up differences with neighbours."""
     N = network.n_agents
     L = network.laplacian  # symmetric
-    return _pack_matrix(L, L, np.arange(N + 1), np.arange(N), False)
+    return _pack_matrix(L, L, np.arange(N + 1), np.arange(N))
 
 
-def _pack_matrix(B: Any, transpose: Any, owned_ptr: Any, owned_row: Any, is_edge_form: bool) -> NetworkArrays:
+def _pack_matrix(B: Any, transpose: Any, owned_ptr: Any, owned_row: Any) -> NetworkArrays:
     return NetworkArrays(
         n_rows=B.shape[0],
-        is_edge_form=int(is_edge_form),
+        is_edge_form=0,
+        same_values=0,
         owned_ptr=np.asarray(owned_ptr, dtype=np.int64),
         owned_row=np.asarray(owned_row, dtype=np.int32),
         row_ptr=np.asarray(B.indptr, dtype=np.int64),

@@ -128,7 +128,7 @@ class _ADAPDRun(Run):
     state: ADAPDState
 
     def __init__(self, problem: Problem, network: Network, engine: Engine, steps: ADAPDSteps, start: Start):
-        N, n, R, M = problem.n_agents, problem.dim, network.consensus_matrix.shape[0], problem.n_rows
+        N, n, R, M = problem.n_agents, problem.dim, network.n_rows, problem.n_rows
         self._engine, self._network, self.steps = engine, network, steps
         # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and g(x), which follows
         self._point = np.zeros(N * n + R * n + 2 * M)
