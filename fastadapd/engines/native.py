@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +19,10 @@ from fastadapd._terms import Floats
 from fastadapd.engines import packing
 from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints
 from fastadapd.network import Network
+from fastadapd.pieces import Pieces
 from fastadapd.problem import Problem
 
+_LINE = 16  # numbers of two cache lines
 _DTYPES = {name: np.dtype(kind) for name, kind in (("double", "f8"), ("int64_t", "i8"), ("int32_t", "i4"))}
 
 
@@ -116,6 +120,38 @@ class NativeEngine:
         self._bind("fa_adapd_steps", steps, "fa_adapd_state", state)
         return lib.fa_adapd(self._problem.pointer, self._graph.pointer, self._steps.pointer, len(agents),
                             ffi.from_buffer("int32_t[]", _checked(agents, np.int32)), self._state.pointer, self._work)
+
+    def divide(self, pieces: Pieces) -> None:
+        """Prepare for workers with these agents each."""
+        workers = len(pieces)
+        self._borders = packing.pack_borders(self._network, pieces)
+        # a worker's numbers have cache lines of their own
+        self._counters = np.zeros((workers, _LINE), dtype=np.int64)
+        self._works = np.zeros((workers, len(self._work_array) + _LINE))
+        self._pool = ThreadPoolExecutor(workers - 1, thread_name_prefix="fastadapd")
+        self._states: tuple[ADAPDState, list[_Struct]] | None = None
+
+    def adapd_together(self, steps: ADAPDSteps, state: ADAPDState, agents: Sequence[Ints]) -> int:
+        """Wake each worker's agents one after the other, all workers at the same time."""
+        if self._states is None or self._states[0] is not state:
+            self._states = state, [_Struct("fa_adapd_state", state._replace(counters=own)) for own in self._counters]
+        if self._steps.values is not steps:
+            self._steps = _Struct("fa_adapd_steps", steps)
+        total = sum(map(len, agents))
+        self._counters[:, 0] = state.counters[0]
+
+        def work(w: int) -> int:
+            own, count = agents[w], len(agents[w])
+            share = _Struct("fa_share", packing.Share(total / max(count, 1), *self._borders))
+            return lib.fa_adapd_share(
+                self._problem.pointer, self._graph.pointer, self._steps.pointer, share.pointer, count,
+                ffi.from_buffer("int32_t[]", own), self._states[1][w].pointer,
+                ffi.from_buffer("double[]", self._works[w]))
+
+        others = [self._pool.submit(work, w) for w in range(1, len(agents))]
+        statuses = [work(0), *(other.result() for other in others)]
+        state.counters[0] += self._counters[:, 1].sum()
+        return next((status for status in statuses if status != packing.OK), packing.OK)
 
     def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
         """Synchronous iterations of DPDA-S."""
