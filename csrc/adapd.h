@@ -231,16 +231,38 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     }
 }
 
+enum { FA_LINE = 16 }; /* numbers from one worker's progress to the next: two cache lines */
+
+/* Publish the progress of a worker; whether it must wait for another. */
+FA_INLINE int is_ahead(const fa_share *share, double progress)
+{
+    fa_store(share->progress + FA_LINE * share->worker, progress);
+    for (int64_t w = 0; w < share->n_workers; ++w)
+        if (progress > fa_load(share->progress + FA_LINE * w) + share->lead) return 1;
+    return 0;
+}
+
 FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                        int64_t activations, const int32_t *agents, const fa_adapd_state *state, const fa_share *share,
                        const fa_work *w)
 {
     const int far = network->is_edge_form && 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
+    double own = 0.0; /* the share's progress before this call */
+    int64_t look = 0, every = 0;
+    if (share) {
+        own = fa_load(share->progress + FA_LINE * share->worker);
+        every = (int64_t)(share->lead / (8.0 * share->pace));
+        every = every < 1 ? 1 : every > 64 ? 64 : every;
+    }
     for (int64_t a = 0; a < activations; ++a) {
+        if (share && a == look) {
+            look += every;
+            if (is_ahead(share, own + share->pace * (double)a)) return FA_OK;
+        }
         const int64_t i = agents[a];
         if (i < 0 || i >= problem->n_agents) return FA_BAD_AGENT;
         if (far) look_ahead(problem, network, steps, n, a, activations, agents, state, share);
-        const int64_t k = state->counters[0] + (share ? (int64_t)(share->pace * (double)(a + 1)) : 1);
+        const int64_t k = state->counters[0] + (share ? (int64_t)(own + share->pace * (double)(a + 1)) : 1);
         const int status = activate(problem, network, steps, n, k, i, share ? -1 : state->counters[1], far, state, share, w);
         if (status != FA_OK) return status;
         if (share) {
@@ -290,6 +312,10 @@ static int adapd_share(const fa_problem *problem, const fa_network *network, con
                        double *work)
 {
     const fa_share own = *share; /* not 0, as the compiler can see */
+    double *progress = share->progress + FA_LINE * share->worker;
+    const double before = fa_load(progress);
     state->counters[1] = 0;
-    return wake_all_unrolled(problem, network, steps, activations, agents, state, &own, work);
+    const int status = wake_all_unrolled(problem, network, steps, activations, agents, state, &own, work);
+    fa_store(progress, status == FA_OK ? before + share->pace * (double)state->counters[1] : INFINITY);
+    return status;
 }

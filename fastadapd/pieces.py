@@ -47,9 +47,11 @@ def split(problem: Problem, network: Network, rates: Floats, workers: int) -> Pi
 def _work(problem: Problem, network: Network) -> Floats:
     """About what an activation of each agent costs: the numbers it reads and writes."""
     n = problem.dim
-    work = _FIXED + n * (8.0 + 5.0 * network.degrees)
+    work = np.full(problem.n_agents, _FIXED + 8.0 * n)
+    work += 5.0 * n * network.degrees
     for group in (*problem.objectives, *problem.constraints):
-        work[group.agents] += sum(getattr(group.term, name).size for name in group.term._axes) / (group.term.n_agents or 1)
+        numbers = sum(getattr(group.term, name).size for name in group.term._axes)
+        work[group.agents] += numbers / (group.term.n_agents or 1)
     return work
 
 

@@ -110,7 +110,11 @@ class ADAPDState(NamedTuple):
 class Share(NamedTuple):
     """``fa_share``."""
 
+    n_workers: int
+    worker: int
     pace: float
+    lead: float
+    progress: Floats
     ptr: Longs
     row: Ints
 
