@@ -147,8 +147,8 @@ typedef struct {
     int64_t n_workers;                 /* W */
     int64_t worker;                    /* this one, from 0 */
     double pace;                       /* activations of all workers for one of this worker's: what k advances by */
-    double lead;                       /* activations, of all workers, that one may be ahead of another: an epoch, say.
-                                          Where delays are longer than a few epochs the method does not converge */
+    double lead;                       /* activations, of all workers, that one may be ahead of another: N/4, say.
+                                          With delays of several epochs the method does not converge */
     double *progress;                  /* [16 W] at 16 w what worker w has done, in activations of all workers; 0 before
                                           any begins, infinity for one that others need not wait for (updated) */
     const int64_t *ptr;                /* [3N+1] edge form: rows of agent i are row[ptr[3i]] .. row[ptr[3i+1]-1] if the other

@@ -23,6 +23,7 @@ from fastadapd.network import Network
 from fastadapd.pieces import Pieces
 from fastadapd.problem import Problem
 
+_LEAD = 0.25  # epochs that a worker may be ahead of another
 _LINE = 16  # numbers of two cache lines
 _DTYPES = {name: np.dtype(kind) for name, kind in (("double", "f8"), ("int64_t", "i8"), ("int32_t", "i4"))}
 
@@ -144,7 +145,7 @@ class NativeEngine:
         for w, own in enumerate(agents):
             self._progress[w * _LINE] = 0.0 if len(own) else np.inf
         self._counters[:, 0] = state.counters[0]
-        lead = float(len(state.x))  # an epoch
+        lead = _LEAD * len(state.x)
 
         def work(w: int) -> tuple[int, int]:
             """Status and activations of a worker."""
