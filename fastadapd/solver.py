@@ -90,10 +90,17 @@ class Solver:
         the seed; what is measured and returned is a state at rest. An edge between agents of two workers is updated by
         one end only. At most n_agents. It pays from about a thousand agents on.
 
+    Attributes
+    ----------
+    stop : threading.Event or None
+        Set by another thread, it ends a run as Ctrl-C does.
+
     Raises
     ------
     InvalidOptionError, EngineError
     """
+
+    stop: threading.Event | None = None
 
     def __init__(
         self,
@@ -310,7 +317,7 @@ class Solver:
                 return Status.MAX_EPOCHS
             if now == run.milestone():
                 run.pass_milestone()
-            if interrupt.pressed:
+            if interrupt.pressed or (self.stop is not None and self.stop.is_set()):
                 return Status.INTERRUPTED
             if time_limit is not None and time.perf_counter() - began >= time_limit:
                 return Status.TIME_LIMIT

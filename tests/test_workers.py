@@ -20,7 +20,8 @@ needs_c = pytest.mark.skipif("c" in MISSING, reason=f"engine 'c': {MISSING.get('
 several = pytest.mark.parametrize("workers", [2, 3])
 forms = pytest.mark.parametrize("consensus", ["edge", "laplacian"])
 N = 30
-BUILT = {form: built("Quadratic", "L1", "Ellipsoid", N=N, n=5, extra=20, consensus=form) for form in ("edge", "laplacian")}
+BUILT = {form: built("Quadratic", "L1", "Ellipsoid", N=N, n=5, extra=20, consensus=form)
+         for form in ("edge", "laplacian")}
 
 
 def solver(consensus="edge", **options):
@@ -215,7 +216,7 @@ def test_a_checkpoint_goes_on_with_as_many_workers():
     for workers, theirs in ((1, saved), (3, saved), (2, solver(workers=1).checkpoint())):
         refused = solver(workers=workers)
         before = pickle.dumps(refused.checkpoint()["state"])
-        with pytest.raises(fa.InvalidOptionError, match=rf"of a run with workers=\d; this solver has workers={workers}"):
+        with pytest.raises(fa.InvalidOptionError, match=rf"run with workers=\d; this solver has workers={workers}"):
             refused.restore(theirs)
         assert pickle.dumps(refused.checkpoint()["state"]) == before
 
