@@ -64,8 +64,9 @@ def solve_many(
     --------
     >>> import numpy as np, fastadapd as fa
     >>> problem = fa.Problem(fa.objectives.Quadratic(np.eye(2), [[0.0, 0.0], [-4.0, 0.0]]))
-    >>> [result.epochs for result in fa.solve_many(problem, fa.Network([(0, 1)]), rng=[0, 1, 0])]  # doctest: +SKIP
-    [30.0, 30.0, 30.0]
+    >>> results = fa.solve_many(problem, fa.Network([(0, 1)]), rng=[0, 1, 2])
+    >>> [result.success for result in results]
+    [True, True, True]
     """
     seeds = rng if isinstance(rng, Sequence) else None
     given = {"problems": problems, "networks": networks, "rng": seeds}
