@@ -88,9 +88,9 @@ class Solver:
         Threads that share the agents out among themselves and wake them at the same time, on the C engine with AD-APD's
         local momentum. Each reads its neighbours' newest values while they change, so no two runs are alike, whatever
         the seed; what is measured and returned is a state at rest. An edge between agents of two workers is updated by
-        one end only, and ergodic averages weigh iterates by an estimate of how long they held. A worker waits when it is a
-        quarter of an epoch ahead of another. At most n_agents. It pays from about a thousand agents on, where every
-        worker has a processor.
+        one end only, and ergodic averages weigh iterates by an estimate of how long they held. A worker waits when it
+        is a quarter of an epoch ahead of another. At most n_agents. It pays from about a thousand agents on, where
+        every worker has a processor.
 
     Attributes
     ----------
