@@ -1,19 +1,59 @@
-/* Internal: fa_adapd. */
+/* Internal: fa_adapd and fa_adapd_share, which is the same with a share that is not 0. */
+
+/* Rows of agent i whose other end wakes in another worker: what others may write meanwhile is loaded, and what others may
+ * read is stored, as one number at a time. */
+FA_INLINE void border_step(const fa_network *network, const fa_adapd_steps *steps, int64_t n, int64_t i,
+                           const fa_adapd_state *state, const fa_share *share, double *FA_RESTRICT v)
+{
+    const int64_t *stretch = share->ptr + 3 * i;
+    const double rho = steps->relaxation, reach = 2.0 / rho, *x = state->x + i * n;
+    for (int64_t o = stretch[1]; o < stretch[3]; ++o) {
+        const int64_t r = share->row[o];
+        const int other = network->row_agent[2 * r] == i;
+        const double *value = network->row_value + (network->same_values ? 0 : 2 * r);
+        const double B_ri = value[!other], B_rj = value[other];
+        double *lambda = state->lambda_ + r * n;
+        if (o >= stretch[2]) { /* the other end updates it */
+            for (int64_t j = 0; j < n; ++j) v[j] += B_ri * fa_load(lambda + j);
+            continue;
+        }
+        const double gamma = rho * steps->gamma[r], *x_other = state->x + network->row_agent[2 * r + other] * n;
+        double *s_last = state->s_last + r * n;
+        for (int64_t j = 0; j < n; ++j) {
+            const double t = B_ri * x[j] + B_rj * fa_load(x_other + j);
+            const double l = lambda[j] + gamma * (s_last[j] + reach * (t - s_last[j]));
+            fa_store(lambda + j, l);
+            s_last[j] = t;
+            v[j] += B_ri * l;
+        }
+    }
+}
+
+/* out <- sum_k value_k rows[index_k], of rows that others may write meanwhile. */
+FA_INLINE void gather_shared(int64_t n, int64_t begin, int64_t end, const int32_t *index, const double *value,
+                             const double *rows, double *FA_RESTRICT out)
+{
+    fa_zero(n, out);
+    for (int64_t k = begin; k < end; ++k)
+        for (int64_t j = 0; j < n; ++j) out[j] += value[k] * fa_load(rows + index[k] * n + j);
+}
 
 /* lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
  *
  * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation; in one pass as a sum of s and s_last
  * global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent */
 FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
-                              int64_t i, int64_t previous, const fa_adapd_state *state, double *FA_RESTRICT s,
-                              double *FA_RESTRICT v)
+                              int64_t i, int64_t previous, const fa_adapd_state *state, const fa_share *share,
+                              double *FA_RESTRICT s, double *FA_RESTRICT v)
 {
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation, reach = 2.0 / rho;
     if (local && network->is_edge_form) { /* the same in one pass */
+        const int64_t *stretch = share ? share->ptr + 3 * i : network->owned_ptr + i;
+        const int32_t *owned_row = share ? share->row : network->owned_row;
         fa_zero(n, v);
-        for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
-            const int64_t r = network->owned_row[o];
+        for (int64_t o = stretch[0]; o < stretch[1]; ++o) {
+            const int64_t r = owned_row[o];
             const int32_t *agent = network->row_agent + 2 * r;
             const double *value = network->row_value + (network->same_values ? 0 : 2 * r);
             const double gamma = rho * steps->gamma[r], a = value[0], b = value[1], B_ri = agent[0] == i ? a : b;
@@ -29,6 +69,7 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
                 v[j] += B_ri * l;
             }
         }
+        if (share) border_step(network, steps, n, i, state, share, v);
         return;
     }
     for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
@@ -37,6 +78,14 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
         const int32_t *agent = network->row_agent + begin;
         const double *value = network->row_value + (network->same_values ? 0 : begin), gamma = rho * steps->gamma[r];
         double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
+        if (share) {
+            gather_shared(n, 0, entries, agent, value, state->x, s);
+            for (int64_t j = 0; j < n; ++j) {
+                fa_store(lambda + j, lambda[j] + gamma * (s_last[j] + reach * (s[j] - s_last[j])));
+                s_last[j] = s[j];
+            }
+            continue;
+        }
         fa_gather(n, 0, entries, agent, value, state->x, s);
         if (local) {
             for (int64_t j = 0; j < n; ++j) {
@@ -49,20 +98,25 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
             fa_axpy(n, gamma, s, lambda);
         }
     }
-    fa_gather(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value,
-              state->lambda_, v);
+    if (share)
+        gather_shared(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value,
+                      state->lambda_, v);
+    else
+        fa_gather(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value,
+                  state->lambda_, v);
 }
 
 /* One activation of agent i, the k-th in all (k = 1, 2, ...). far: see look_ahead. */
 FA_INLINE int activate(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
-                       int64_t k, int64_t i, int64_t previous, int far, const fa_adapd_state *state, const fa_work *w)
+                       int64_t k, int64_t i, int64_t previous, int far, const fa_adapd_state *state,
+                       const fa_share *share, const fa_work *w)
 {
     const int64_t blocks = problem->constraint_ptr[i + 1] - problem->constraint_ptr[i];
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation;
     double *FA_RESTRICT x = state->x + i * n, *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v;
 
-    consensus_step(problem, network, steps, n, i, previous, state, w->y, v);
+    consensus_step(problem, network, steps, n, i, previous, state, share, w->y, v);
 
     /* theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i */
     double l = problem->lipschitz[i];
@@ -95,11 +149,17 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     /* iterates since_i .. k-1 of agent i were x_i; iterate k is z */
     const double held = (double)(k - state->since[i]);
     double *FA_RESTRICT x_sum = state->x_sum + i * n, *FA_RESTRICT dx = state->dx;
+    if (share) {
 #pragma omp simd
-    for (int64_t j = 0; j < n; ++j) {
-        x_sum[j] += held * x[j];
-        dx[j] = z[j] - x[j];
-        x[j] = z[j];
+        for (int64_t j = 0; j < n; ++j) x_sum[j] += held * x[j];
+        for (int64_t j = 0; j < n; ++j) fa_store(x + j, z[j]);
+    } else {
+#pragma omp simd
+        for (int64_t j = 0; j < n; ++j) {
+            x_sum[j] += held * x[j];
+            dx[j] = z[j] - x[j];
+            x[j] = z[j];
+        }
     }
     state->since[i] = k;
     state->wakes[i] += 1;
@@ -135,12 +195,15 @@ FA_INLINE int64_t coming(const fa_problem *problem, const int32_t *agents, int64
 }
 
 FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
-                          int64_t a, int64_t activations, const int32_t *agents, const fa_adapd_state *state)
+                          int64_t a, int64_t activations, const int32_t *agents, const fa_adapd_state *state,
+                          const fa_share *share)
 {
     const int64_t edge = network->is_edge_form;
+    const int64_t *ptr = share && edge ? share->ptr : network->owned_ptr, step = share && edge ? 3 : 1;
+    const int32_t *row = share && edge ? share->row : network->owned_row;
     int64_t i = coming(problem, agents, a + LISTS, activations);
     if (i >= 0) {
-        FA_PREFETCH(network->owned_ptr + i);
+        FA_PREFETCH(ptr + step * i);
         if (!edge) FA_PREFETCH(network->column_ptr + i);
         FA_PREFETCH(problem->objective_ptr + i);
         FA_PREFETCH(problem->constraint_ptr + i);
@@ -154,7 +217,7 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     i = coming(problem, agents, a + ENTRIES, activations);
     if (i >= 0) {
         const int64_t f = problem->objective_ptr[i], g = problem->constraint_ptr[i];
-        FA_PREFETCH(network->owned_row + network->owned_ptr[i]);
+        FA_PREFETCH(row + ptr[step * i]);
         FA_PREFETCH(problem->objective_kind + f);
         FA_PREFETCH(problem->objective_rows + f);
         FA_PREFETCH(problem->objective_data + f);
@@ -170,8 +233,8 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     }
     i = coming(problem, agents, a + ROWS, activations);
     if (i >= 0) {
-        for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
-            const int64_t r = network->owned_row[o];
+        for (int64_t o = ptr[step * i]; o < ptr[step * (i + 1)]; ++o) {
+            const int64_t r = row[o];
             if (edge) {
                 FA_PREFETCH(network->row_agent + 2 * r);
                 if (!network->same_values) FA_PREFETCH(network->row_value + 2 * r);
@@ -192,8 +255,8 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     }
     i = coming(problem, agents, a + NEIGHBOURS, activations);
     if (i >= 0) {
-        for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
-            const int64_t r = network->owned_row[o], begin = edge ? 2 * r : network->row_ptr[r];
+        for (int64_t o = ptr[step * i]; o < ptr[step * (i + 1)]; ++o) {
+            const int64_t r = row[o], begin = edge ? 2 * r : network->row_ptr[r];
             for (int64_t e = begin; e < (edge ? begin + 2 : network->row_ptr[r + 1]); ++e)
                 fetch(n, state->x + network->row_agent[e] * n);
         }
@@ -207,19 +270,46 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     }
 }
 
+enum { FA_LINE = 16 }; /* numbers from one worker's progress to the next: two cache lines */
+
+/* Publish the progress of a worker; whether it must wait for another. */
+FA_INLINE int is_ahead(const fa_share *share, double progress)
+{
+    fa_store(share->progress + FA_LINE * share->worker, progress);
+    for (int64_t w = 0; w < share->n_workers; ++w)
+        if (progress > fa_load(share->progress + FA_LINE * w) + share->lead) return 1;
+    return 0;
+}
+
 FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
-                       int64_t activations, const int32_t *agents, const fa_adapd_state *state, const fa_work *w)
+                       int64_t activations, const int32_t *agents, const fa_adapd_state *state, const fa_share *share,
+                       const fa_work *w)
 {
     const int far = 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
+    double own = 0.0; /* the share's progress before this call */
+    int64_t look = 0, every = 0;
+    if (share) {
+        own = fa_load(share->progress + FA_LINE * share->worker);
+        every = (int64_t)(share->lead / (8.0 * share->pace));
+        every = every < 1 ? 1 : every > 64 ? 64 : every;
+    }
     for (int64_t a = 0; a < activations; ++a) {
+        if (share && a == look) {
+            look += every;
+            if (is_ahead(share, own + share->pace * (double)a)) return FA_OK;
+        }
         const int64_t i = agents[a];
         if (i < 0 || i >= problem->n_agents) return FA_BAD_AGENT;
-        if (far) look_ahead(problem, network, steps, n, a, activations, agents, state);
-        const int64_t k = state->counters[0] + 1, previous = state->counters[1];
-        const int status = activate(problem, network, steps, n, k, i, previous, far, state, w);
+        if (far) look_ahead(problem, network, steps, n, a, activations, agents, state, share);
+        const int64_t k = state->counters[0] + (share ? (int64_t)(own + share->pace * (double)(a + 1)) : 1);
+        const int status = activate(problem, network, steps, n, k, i, share ? -1 : state->counters[1], far, state, share, w);
         if (status != FA_OK) return status;
-        state->counters[0] = k;
-        state->counters[1] = i;
+        if (share) {
+            state->counters[1] = a + 1;
+        } else {
+            state->counters[0] = k;
+            state->counters[1] = i;
+        }
     }
     return FA_OK;
 }
@@ -229,11 +319,12 @@ FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, con
     do {                                                                                                   \
         double v[n], y[n], z[n];                                                                           \
         const fa_work own = {v, w.reaction, y, z, w.g, w.norm2, w.sigma, w.J};                             \
-        return wake_all(&p, &g, &c, n, activations, agents, &t, &own);                                     \
+        return wake_all(&p, &g, &c, n, activations, agents, &t, share, &own);                              \
     } while (0)
 
-static int adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
-                 const int32_t *agents, const fa_adapd_state *state, double *work)
+FA_INLINE int wake_all_unrolled(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps,
+                                int64_t activations, const int32_t *agents, const fa_adapd_state *state,
+                                const fa_share *share, double *work)
 {
     const fa_work w = fa_slice_work(problem, work);
     /* copies that no store of a double can reach, so that what is computed from them stays computed */
@@ -250,8 +341,27 @@ static int adapd(const fa_problem *problem, const fa_network *network, const fa_
     case 6: UNROLLED(6);
     case 10: UNROLLED(10);
     case 20: UNROLLED(20);
-    default: return wake_all(&p, &g, &c, p.dim, activations, agents, &t, &w);
+    default: return wake_all(&p, &g, &c, p.dim, activations, agents, &t, share, &w);
     }
 }
 
 #undef UNROLLED
+
+static int adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
+                 const int32_t *agents, const fa_adapd_state *state, double *work)
+{
+    return wake_all_unrolled(problem, network, steps, activations, agents, state, 0, work);
+}
+
+static int adapd_share(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps,
+                       const fa_share *share, int64_t activations, const int32_t *agents, const fa_adapd_state *state,
+                       double *work)
+{
+    const fa_share own = *share; /* not 0, as the compiler can see */
+    double *progress = share->progress + FA_LINE * share->worker;
+    const double before = fa_load(progress);
+    state->counters[1] = 0;
+    const int status = wake_all_unrolled(problem, network, steps, activations, agents, state, &own, work);
+    fa_store(progress, status == FA_OK ? before + share->pace * (double)state->counters[1] : INFINITY);
+    return status;
+}

@@ -35,6 +35,12 @@ int fa_adapd(const fa_problem *problem, const fa_network *network, const fa_adap
     return find(chosen)->adapd(problem, network, steps, activations, agents, state, work);
 }
 
+int fa_adapd_share(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, const fa_share *share,
+                   int64_t activations, const int32_t *agents, const fa_adapd_state *state, double *work)
+{
+    return find(chosen)->adapd_share(problem, network, steps, share, activations, agents, state, work);
+}
+
 int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_steps *steps, int64_t iterations,
             const fa_dpda_state *state, double *work)
 {

@@ -9,6 +9,8 @@ typedef struct {
     const char *name; /* as fa_simd() says it */
     int (*adapd)(const fa_problem *, const fa_network *, const fa_adapd_steps *, int64_t, const int32_t *,
                  const fa_adapd_state *, double *);
+    int (*adapd_share)(const fa_problem *, const fa_network *, const fa_adapd_steps *, const fa_share *, int64_t,
+                       const int32_t *, const fa_adapd_state *, double *);
     int (*dpda)(const fa_problem *, const fa_network *, const fa_dpda_steps *, int64_t, const fa_dpda_state *, double *);
     int (*measure)(const fa_problem *, const double *, int64_t, const double *, const double *, const double *, double *,
                    double *, double *);

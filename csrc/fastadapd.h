@@ -141,6 +141,32 @@ int fa_adapd(const fa_problem *problem, const fa_network *network, const fa_adap
              const int32_t *agents /* [activations] (not modified) */, const fa_adapd_state *state,
              double *work /* [fa_work_size] (output) */);
 
+/* What one of several workers needs to know. All agents are dealt out among the workers; each wakes only its own, and alone
+ * writes x_i, theta_i and the rest that belongs to them. A row of the edge form between agents of two workers is updated at
+ * the activations of one of its ends only. */
+typedef struct {
+    int64_t n_workers;                 /* W */
+    int64_t worker;                    /* this one, from 0 */
+    double pace;                       /* activations of all workers for one of this worker's: what k advances by */
+    double lead;                       /* activations, of all workers, that one may be ahead of another: N/4, say.
+                                          With delays of several epochs the method does not converge */
+    double *progress;                  /* [16 W] at 16 w what worker w has done, in activations of all workers; 0 before
+                                          any begins, infinity for one that others need not wait for (updated) */
+    const int64_t *ptr;                /* [3N+1] edge form: rows of agent i are row[ptr[3i]] .. row[ptr[3i+1]-1] if the other
+                                          end has the same worker, up to ptr[3i+2] if not and agent i updates them, up to
+                                          ptr[3i+3] if the other end does (not modified) */
+    const int32_t *row;                /* [ptr[3N]] (not modified) */
+} fa_share;
+
+/* fa_adapd with local momentum by one of several workers, in threads that call this at the same time with the same arrays,
+ * but for counters and work. Here counters[0] is the activations of all workers before (not modified) and counters[1] those
+ * of this call (output): fewer than asked if this worker is too far ahead, then call again for the rest, from counters[1] on
+ * and counters[0] as before. dx is not used. Neighbours' x and lambda are read while they change, one number at a time (relaxed
+ * atomic loads and stores): nothing is undefined, and nothing repeats itself bit for bit. */
+int fa_adapd_share(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, const fa_share *share,
+                   int64_t activations, const int32_t *agents /* [activations] of this worker (not modified) */,
+                   const fa_adapd_state *state, double *work /* [fa_work_size] (output) */);
+
 typedef struct {
     double *scale;                     /* [1] tau, kappa, gamma count as tau*scale, kappa/scale, gamma/scale (updated) */
     double mu;                         /* common strong convexity, moved from f_i into the prox; 0: constant steps */

@@ -7,4 +7,4 @@
 #include "dpda.h"
 #include "measure.h"
 
-const fa_kernels FA_KERNELS = {FA_KERNELS_NAME, adapd, dpda, measure};
+const fa_kernels FA_KERNELS = {FA_KERNELS_NAME, adapd, adapd_share, dpda, measure};

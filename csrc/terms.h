@@ -16,6 +16,28 @@
 #define FA_PREFETCH(address) __builtin_prefetch(address)
 #endif
 
+/* A number that another thread may write, or read, meanwhile: relaxed and atomic. An aligned volatile double is that for
+ * Visual C++, which documents it. */
+FA_INLINE double fa_load(const double *address)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    double value;
+    __atomic_load((double *)address, &value, __ATOMIC_RELAXED);
+    return value;
+#else
+    return *(const volatile double *)address;
+#endif
+}
+
+FA_INLINE void fa_store(double *address, double value)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    __atomic_store(address, &value, __ATOMIC_RELAXED);
+#else
+    *(volatile double *)address = value;
+#endif
+}
+
 /* How far ahead memory is asked, in numbers, where a problem does not fit into the cache (`far`). */
 enum { FA_AHEAD = 1024 };
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastadapd import gallery, graphs, plotting
     from fastadapd._config import __version__, show_config
     from fastadapd.centralized import CentralizedResult, solve_centralized
+    from fastadapd.ensembles import solve_many
 
 __all__ = [
     "Agent",
@@ -53,6 +54,7 @@ __all__ = [
     "slater_bound",
     "solve",
     "solve_centralized",
+    "solve_many",
 ]
 
 # what a solve does not need is imported when it is asked for: name -> its module
@@ -64,6 +66,7 @@ _LATE = {
     "show_config": "_config",
     "CentralizedResult": "centralized",
     "solve_centralized": "centralized",
+    "solve_many": "ensembles",
 }
 
 

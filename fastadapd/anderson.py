@@ -12,6 +12,8 @@ from fastadapd._terms import Floats
 _REGULARIZATION = 1e-8
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
 _FLAT = 0.01  # a residual that changes by less drifts along a line: go on there, twice as far every time
+_STALE = 100  # so many steps in which the residual does not fall to _PROGRESS: the memory is emptied, ...
+_LONG_REST = 50  # ... and so many go without
 _CUTS = 8  # so many extrapolations in a row cut to that length, ...
 _PROGRESS = 0.7  # ... while the residual does not fall to this share, lead astray ...
 _REST = 10  # ... and are taken back; then so many steps go without
@@ -57,6 +59,7 @@ class Anderson:
         self.residual = np.zeros(0)
         self._cuts, self._cut_from = 0, (np.inf, np.zeros(0))  # how many in a row; residual and image at the first
         self._rest, self._stride = 0, 0.0
+        self._stale, self._stale_from = 0, np.inf  # steps since the residual was there
 
     def forget_point(self) -> None:
         """Keep the differences, but begin anew from the next point: the map has changed a little."""
@@ -67,7 +70,8 @@ class Anderson:
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
                 "gram": self._gram.copy(), "products": self._products.copy(), "count": self._count, "last": self._last,
                 "norms": (self._norm, self._smallest), "residual": self.residual,
-                "cuts": (self._cuts, self._cut_from, self._rest, self._stride)}
+                "cuts": (self._cuts, self._cut_from, self._rest, self._stride),
+                "stale": (self._stale, self._stale_from)}
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Anderson:
@@ -77,6 +81,7 @@ class Anderson:
         self._gram, self._products, self._count = saved["gram"].copy(), saved["products"].copy(), saved["count"]
         self._last, (self._norm, self._smallest), self.residual = saved["last"], saved["norms"], saved["residual"]
         self._cuts, self._cut_from, self._rest, self._stride = saved["cuts"]
+        self._stale, self._stale_from = saved["stale"]
         return self
 
     def _keep(self, residual: Floats, image: Floats, products: Floats) -> None:
@@ -113,6 +118,13 @@ class Anderson:
             (_, back), self._last, self._count, self._smallest = self._last, None, 0, np.inf
             return back
         self._norm, self._smallest = norm, min(norm, self._smallest)
+        if norm < _PROGRESS * self._stale_from:
+            self._stale_from, self._stale = norm, 0
+        self._stale += 1
+        if self._stale > _STALE:
+            self.forget_point()
+            self._count, self._rest, self._stale, self._stale_from = 0, _LONG_REST, 0, np.inf
+            return after
         last, self._last = self._last, (residual, after)
         products = self._residuals[: min(self._count, len(self._gram))] @ residual
         limit = _REACH * float(np.linalg.norm(after[:m] * self._scale))

@@ -17,6 +17,7 @@ from fastadapd._terms import Floats
 from fastadapd.problem import Problem
 
 _REACH = 1e3  # radius of a proof, in lengths of the problem
+_GAP = 1e-6  # in lengths: what is farther from feasible is claimed, what is nearer may be rounding
 _FAR = 1e6  # lengths from which on the direction of an iterate may be one in which it is running off ...
 _AWAY = 1e2  # ... and from which on that of its movement may
 
@@ -55,7 +56,7 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
 
     A feasible point needs ``sum_i theta_i' g_i <= 0``. The sum is quadratic: its smallest value near x is bounded from
     below once by the tangent over the part of the large box in the agents' boxes, once along the eigenvectors of its
-    Hessian.
+    Hessian. Sets that meet in a single point look apart by rounding: the gap must be visible.
 
     Parameters
     ----------
@@ -87,9 +88,10 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
         size += float(np.abs(parts).sum())
     if weights.sum() <= 0 and (low <= x).all() and (x <= high).all():
         return None  # the two bounds below are not above the value at x
-    slope, hessian = np.zeros(problem.dim), np.zeros((problem.dim, problem.dim))
+    slope, hessian, pull = np.zeros(problem.dim), np.zeros((problem.dim, problem.dim)), 0.0
     for group, rows in problem.constraint_rows():
         at = np.broadcast_to(x, (len(group.agents), problem.dim))
+        pull += float((np.abs(theta[rows]) * group.term.row_norms(at)).sum())
         slope += np.einsum("ir,irj->j", theta[rows], group.term.jacobian(at))
         hessian += group.term.weighted_hessian(theta[rows])
     if not (np.isfinite(hessian).all() and np.isfinite(slope).all() and np.isfinite(size)):
@@ -100,7 +102,7 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
     falls = np.divide(along**2, 2.0 * curvatures, out=np.full_like(along, np.inf), where=curved)
     in_ball = -np.minimum(falls, along * radius * np.sqrt(problem.dim)).sum()
     lowest = weights.sum() + max(float(in_box), float(in_ball))
-    return (weights, radius) if lowest > 1e-9 * size and lowest > 0 else None
+    return (weights, radius) if lowest > max(1e-9 * size, _GAP * length * pull) and lowest > 0 else None
 
 
 def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,
@@ -126,7 +128,7 @@ def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,
     """
     radius, N = _REACH * length, problem.n_agents
     force = force - force.mean(axis=0)
-    if not _no_common_point(problem, x, theta, force, radius):
+    if not _no_common_point(problem, x, theta, force, length):
         return None
     order, count = np.argsort(-np.linalg.norm(force, axis=1), kind="stable"), 2
     while count < N:
@@ -134,16 +136,18 @@ def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,
         few, own = np.zeros_like(force), np.zeros(N, dtype=bool)
         few[agents], own[agents] = force[agents] - force[agents].mean(axis=0), True
         theirs = np.where(np.repeat(own, np.diff(problem.row_ptr)), theta, 0.0)
-        if _no_common_point(problem, x, theirs, few, radius):
+        if _no_common_point(problem, x, theirs, few, length):
             return theirs, few, radius
         count *= 2
     return theta, force, radius
 
 
-def _no_common_point(problem: Problem, x: Floats, theta: Floats, force: Floats, radius: float) -> bool:
+def _no_common_point(problem: Problem, x: Floats, theta: Floats, force: Floats, length: float) -> bool:
+    radius, pull = _REACH * length, float(np.linalg.norm(force, axis=1).sum())
     slope, values = force.copy(), np.zeros(len(force))
     for group, rows in problem.constraint_rows():
         at = np.broadcast_to(x, (len(group.agents), problem.dim))
+        pull += float((np.abs(theta[rows]) * group.term.row_norms(at)).sum())
         values[group.agents] += (theta[rows] * group.term.value(x)).sum(axis=1)
         slope[group.agents] += np.einsum("ir,irj->ij", theta[rows], group.term.jacobian(at))
     lowest = -radius * np.abs(slope).sum(axis=1)
@@ -159,7 +163,7 @@ def _no_common_point(problem: Problem, x: Floats, theta: Floats, force: Floats, 
             lowest[group.agents] = np.minimum(own * low, own * high).sum(axis=1)
     parts = values + lowest
     size = np.abs(values).sum() + np.abs(lowest).sum()
-    return bool(np.isfinite(parts).all() and parts.sum() > 1e-9 * size > 0)
+    return bool(np.isfinite(parts).all() and parts.sum() > max(1e-9 * size, _GAP * length * pull) > 0)
 
 
 def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float) -> tuple[Floats, float] | None:

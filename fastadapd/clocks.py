@@ -195,5 +195,82 @@ class Stream:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on where `checkpoint` was called."""
+        if "streams" in saved:
+            raise InvalidOptionError(f"the checkpoint is of a run with workers={len(saved['streams'])}; "
+                                     "this solver has workers=1")
         self._rng.bit_generator.state = saved["generator"]
         self._block, self._used, self._start = np.array(saved["block"], dtype=np.int32), saved["used"], saved["start"]
+
+
+class SplitStream:
+    """The activations of one run, by workers that wake agents of their own at the same time.
+
+    Every worker has a clock of the same law over its own agents and a generator of its own. It does its share of every
+    chunk: that of its agents' rates, exactly so after every epoch of a clock that wakes all equally often.
+
+    Parameters
+    ----------
+    clock : Clock
+        Not a recorded one: its order cannot be kept.
+    pieces : sequence of ndarray
+        The agents of each worker.
+    rng : Generator
+        Parent of the workers' generators.
+    """
+
+    length: int | None = None
+
+    def __init__(self, clock: Clock, pieces: Sequence[Indices], rng: np.random.Generator):
+        n_agents = sum(map(len, pieces))
+        clock.check(n_agents)
+        rates = agent_rates(clock, n_agents)
+        self._pieces = tuple(pieces)
+        self._streams = [Stream(_restricted(clock, piece), len(piece), generator)
+                         for piece, generator in zip(pieces, rng.spawn(len(pieces)), strict=True)]
+        self._share = np.array([rates[piece].sum() for piece in pieces]) / rates.sum()
+        self._done = np.zeros(len(pieces), dtype=np.int64)
+
+    def take(self, count: int) -> list[Indices]:
+        """The next agents of every worker, `count` in all."""
+        due = np.maximum(self._share * (self._done.sum() + count) - self._done, 0.0)
+        counts = np.floor(due * (1.0 + 1e-12)).astype(np.int64)
+        while (missing := count - int(counts.sum())) > 0:
+            counts[np.argmax(due - counts)] += 1
+        for _ in range(-missing):  # some had done more than their share
+            counts[np.argmin(np.where(counts > 0, due - counts, np.inf))] -= 1
+        self._done += counts
+        return [piece[stream.take(k)]
+                for piece, stream, k in zip(self._pieces, self._streams, counts.tolist(), strict=True)]
+
+    def checkpoint(self) -> dict[str, Any]:
+        """What `restore` needs to go on with the same activations."""
+        return {"streams": [stream.checkpoint() for stream in self._streams], "done": self._done.copy(),
+                "pieces": [piece.copy() for piece in self._pieces]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on where `checkpoint` was called."""
+        workers = len(saved.get("streams", [0]))
+        if workers != len(self._streams):
+            raise InvalidOptionError(f"the checkpoint is of a run with workers={workers}; this solver has "
+                                     f"workers={len(self._streams)}")
+        if not all(map(np.array_equal, saved["pieces"], self._pieces)):
+            raise InvalidOptionError("the checkpoint's workers have other agents: it is of another network or problem")
+        for stream, state in zip(self._streams, saved["streams"], strict=True):
+            stream.restore(state)
+        self._done = saved["done"].copy()
+
+
+def agent_rates(clock: Clock, n_agents: int) -> NDArray[np.float64]:
+    """How often each agent wakes, in any unit."""
+    if not isinstance(clock, Poisson):
+        return np.ones(n_agents)
+    rates = np.asarray(clock.rates, dtype=float)
+    return rates / rates.max()
+
+
+def _restricted(clock: Clock, agents: Indices) -> Clock:
+    """The same law for some of the agents, counted from 0."""
+    if isinstance(clock, Recorded):
+        raise InvalidOptionError("clock: a recorded sequence has one order, which several workers cannot keep; "
+                                 "use workers=1")
+    return Poisson(np.asarray(clock.rates)[agents]) if isinstance(clock, Poisson) else clock

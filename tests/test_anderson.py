@@ -94,6 +94,19 @@ def test_it_reaches_no_farther_than_a_share_of_the_point(start):
     assert cuts[10] > 0.03 and not any(cuts[11:22]) and cuts[22] > 0
 
 
+def test_without_progress_it_pauses():
+    """A walk at random: nothing is gained; after a hundred steps fifty go without, again and again."""
+    rng, acceleration, u = np.random.default_rng(0), Anderson(5, np.ones(5), 5), np.full(5, 1e3)
+    plain = []
+    for _ in range(400):
+        after = u + rng.normal(size=5)
+        new = acceleration.mix(u, after)
+        plain.append(new is after)
+        u = new
+    longest = max(len(run) for run in "".join("p" if p else "-" for p in plain).split("-"))
+    assert 50 <= longest <= 60 and not all(plain)
+
+
 def test_a_drift_is_followed_twice_as_far_every_time():
     """Where the image is always one step further, until a boundary behind which there is a fixed point."""
     acceleration, u, target = Anderson(5, np.ones(5), 5), np.full(5, 100.0), np.full(5, 200.0)

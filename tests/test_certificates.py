@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import REGULARIZERS, instances, path, random_instance, random_network
+from strategies import REGULARIZERS, built, instances, path, random_instance, random_network
 
 import fastadapd as fa
 from fastadapd import certificates
@@ -164,6 +164,15 @@ def test_a_ball_and_a_half_space_of_others_are_parted():
     result = fa.solve(fa.Problem.from_agents(agents), path(3), rng=0)
     assert result.status == fa.Status.INFEASIBLE and set(result.certificate.agents) == {0, 1}
     assert "agents 0 and 1" in result.message or "agents 1 and 0" in result.message
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sets_that_meet_in_one_point_are_not_apart(seed):
+    """Thirty ellipsoids whose normals at the optimum leave no direction: by rounding they seem to miss each other."""
+    instance = built("Quadratic", "Box", "Ellipsoid", N=30, n=3, seed=seed)
+    result = fa.solve(instance.problem, instance.network, rng=0, tol=1e-8)
+    assert result.status == fa.Status.SOLVED
+    np.testing.assert_allclose(result.x, instance.x, atol=1e-7)
 
 
 @pytest.mark.parametrize("equality", [False, True])

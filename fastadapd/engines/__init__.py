@@ -7,13 +7,14 @@ return a status code) and ``measure``.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from fastadapd._terms import Floats
 from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints
 from fastadapd.errors import EngineError, InvalidOptionError
 from fastadapd.network import Network
+from fastadapd.pieces import Pieces
 from fastadapd.problem import Problem
 
 
@@ -30,6 +31,17 @@ class Engine(Protocol):
 
     def measure(self, x: Floats, theta: Floats, force: Floats, prox_step: Floats) -> tuple[Floats, Floats]:
         """g (M,) and one row of `packing.MEASURES` per agent, at one point (n,) or at one per agent (N, n)."""
+
+
+@runtime_checkable
+class Threaded(Protocol):
+    """What an engine can do that has room for several workers."""
+
+    def divide(self, pieces: Pieces) -> None:
+        """Prepare for workers with these agents each."""
+
+    def adapd_together(self, steps: ADAPDSteps, state: ADAPDState, agents: Sequence[Ints]) -> int:
+        """Wake each worker's agents one after the other, all workers at the same time; a status code of `packing`."""
 
 
 # in the order in which "auto" tries them

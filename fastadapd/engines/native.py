@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import functools
 import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +20,11 @@ from fastadapd._terms import Floats
 from fastadapd.engines import packing
 from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints
 from fastadapd.network import Network
+from fastadapd.pieces import Pieces
 from fastadapd.problem import Problem
 
+_LEAD = 0.25  # epochs that a worker may be ahead of another
+_LINE = 16  # numbers of two cache lines
 _DTYPES = {name: np.dtype(kind) for name, kind in (("double", "f8"), ("int64_t", "i8"), ("int32_t", "i4"))}
 
 
@@ -117,6 +123,58 @@ class NativeEngine:
         return lib.fa_adapd(self._problem.pointer, self._graph.pointer, self._steps.pointer, len(agents),
                             ffi.from_buffer("int32_t[]", _checked(agents, np.int32)), self._state.pointer, self._work)
 
+    def divide(self, pieces: Pieces) -> None:
+        """Prepare for workers with these agents each."""
+        workers = len(pieces)
+        self._borders = packing.pack_borders(self._network, pieces)
+        # a worker's numbers have cache lines of their own
+        self._counters = np.zeros((workers, _LINE), dtype=np.int64)
+        self._works = np.zeros((workers, len(self._work_array) + _LINE))
+        self._progress = np.zeros(workers * _LINE)
+        self._pool = ThreadPoolExecutor(workers - 1, thread_name_prefix="fastadapd")
+        self._states: list[_Struct] = []
+
+    def adapd_together(self, steps: ADAPDSteps, state: ADAPDState, agents: Sequence[Ints]) -> int:
+        """Wake each worker's agents one after the other, all workers at the same time."""
+        if self._state.values is not state:
+            self._state = _Struct("fa_adapd_state", state)
+            self._states = [_Struct("fa_adapd_state", state._replace(counters=own)) for own in self._counters]
+        if self._steps.values is not steps:
+            self._steps = _Struct("fa_adapd_steps", steps)
+        total, workers = sum(map(len, agents)), len(agents)
+        for w, own in enumerate(agents):
+            self._progress[w * _LINE] = 0.0 if len(own) else np.inf
+        self._counters[:, 0] = state.counters[0]
+        lead = _LEAD * len(state.x)
+
+        def work(w: int) -> tuple[int, int]:
+            """Status and activations of a worker."""
+            pace = total / max(len(agents[w]), 1)
+            share = _Struct("fa_share", packing.Share(workers, w, pace, lead, self._progress, *self._borders))
+            own, numbers = ffi.from_buffer("int32_t[]", agents[w]), ffi.from_buffer("double[]", self._works[w])
+            status, done, count = packing.OK, 0, len(agents[w])
+            try:
+                while done < count and status == packing.OK:
+                    if done:
+                        _give_way()  # too far ahead
+                    status = lib.fa_adapd_share(
+                        self._problem.pointer, self._graph.pointer, self._steps.pointer, share.pointer, count - done,
+                        own + done, self._states[w].pointer, numbers)
+                    done += int(self._counters[w, 1])
+            except BaseException:
+                self._progress[w * _LINE] = np.inf
+                raise
+            return status, done
+
+        others = [self._pool.submit(work, w) for w in range(1, workers)]
+        try:
+            ends = [work(0)]
+        finally:
+            wait(others)
+        ends += [other.result() for other in others]
+        state.counters[0] += sum(done for _, done in ends)
+        return next((status for status, _ in ends if status != packing.OK), packing.OK)
+
     def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
         """Synchronous iterations of DPDA-S."""
         self._bind("fa_dpda_steps", steps, "fa_dpda_state", state)
@@ -139,6 +197,14 @@ class NativeEngine:
             self._steps = _Struct(steps_name, steps)
         if self._state.values is not state:
             self._state = _Struct(state_name, state)
+
+
+def _give_way() -> None:
+    """Let another thread have the processor."""
+    if hasattr(os, "sched_yield"):
+        os.sched_yield()
+    else:
+        time.sleep(0)
 
 
 def _checked(array: Any, dtype: Any) -> Any:

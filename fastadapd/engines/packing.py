@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastadapd import constraints, objectives, regularizers
 from fastadapd._terms import Floats, Term
 from fastadapd.network import Network
+from fastadapd.pieces import Pieces
 from fastadapd.problem import Group, Problem
 
 Longs = NDArray[np.int64]
@@ -105,6 +106,18 @@ class ADAPDState(NamedTuple):
     g_last: Floats
     lambda_: Floats
     s_last: Floats
+
+
+class Share(NamedTuple):
+    """``fa_share``."""
+
+    n_workers: int
+    worker: int
+    pace: float
+    lead: float
+    progress: Floats
+    ptr: Longs
+    row: Ints
 
 
 class DPDASteps(NamedTuple):
@@ -258,6 +271,27 @@ def pack_network(network: Network) -> NetworkArrays:
         column_row=owned_row,
         column_value=network.consensus_transpose.data,
     )
+
+
+def pack_borders(network: Network, pieces: Pieces) -> tuple[Longs, Ints]:
+    """``ptr`` and ``row`` of `Share`: which rows of an edge form have their other end in another piece.
+
+    Of those, the ends take turns at being the one that updates them.
+    """
+    if network.form != "edge":
+        return np.zeros(3 * network.n_agents + 1, dtype=np.int64), np.zeros(0, dtype=np.int32)
+    worker = np.empty(network.n_agents, dtype=np.int64)
+    for w, piece in enumerate(pieces):
+        worker[piece] = w
+    ptr, row = network.owned_rows
+    agent = np.repeat(np.arange(network.n_agents), np.diff(ptr))
+    ends = network.consensus_matrix.indices.reshape(-1, 2)
+    border = worker[ends[:, 0]] != worker[ends[:, 1]]
+    writer = ends[np.arange(len(ends)), np.cumsum(border) % 2]
+    key = 3 * agent + border[row] * (1 + (writer[row] != agent))
+    order = np.argsort(key, kind="stable")
+    counts = np.bincount(key, minlength=3 * network.n_agents)
+    return np.concatenate([[0], np.cumsum(counts)]), row[order]
 
 
 def pack_laplacian(network: Network) -> NetworkArrays:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from fastadapd._terms import Floats
-from fastadapd.clocks import Clock, Stream, Uniform
+from fastadapd.clocks import Clock, SplitStream, Stream, Uniform
 from fastadapd.engines import Engine
 from fastadapd.network import Network
 from fastadapd.problem import Problem
@@ -36,7 +36,7 @@ class Run(ABC):
     state: Any
 
     @abstractmethod
-    def advance(self, activations: int, stream: Stream) -> tuple[int, int]:
+    def advance(self, activations: int, stream: Stream | SplitStream) -> tuple[int, int]:
         """Advance by a multiple of `unit`; returns (status code, activations taken from the stream or done)."""
 
     @property
@@ -107,6 +107,11 @@ class Method(ABC):
     @property
     def may_rescale(self) -> bool:
         """Whether the driver may change the units of the coordinates: no when steps are the user's or the theory's."""
+        return False
+
+    @property
+    def in_threads(self) -> bool:
+        """Whether several workers may wake their agents at the same time."""
         return False
 
     def clock(self) -> Clock:

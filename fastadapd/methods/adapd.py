@@ -26,8 +26,8 @@ from fastadapd import clocks
 from fastadapd import steps as step_rules
 from fastadapd._terms import Floats
 from fastadapd.anderson import Anderson
-from fastadapd.clocks import Stream
-from fastadapd.engines import Engine
+from fastadapd.clocks import SplitStream, Stream
+from fastadapd.engines import Engine, Threaded
 from fastadapd.engines.packing import ADAPDState, ADAPDSteps
 from fastadapd.errors import InvalidOptionError, as_number
 from fastadapd.methods._base import Method, Run, Start
@@ -99,6 +99,10 @@ class ADAPD(Method):
     def may_rescale(self) -> bool:
         return self.steps == "adaptive"
 
+    @property
+    def in_threads(self) -> bool:
+        return self.momentum == "local"
+
     def clock(self) -> clocks.Clock:
         return clocks.Repeated(_PERIOD) if self.steps == "adaptive" and self.momentum == "local" else clocks.Uniform()
 
@@ -156,7 +160,10 @@ class _ADAPDRun(Run):
                                          f"({R}, {n}), one row per row of the consensus matrix")
             self.state.lambda_[:] = start.lambda_
 
-    def advance(self, activations: int, stream: Stream) -> tuple[int, int]:
+    def advance(self, activations: int, stream: Stream | SplitStream) -> tuple[int, int]:
+        if isinstance(stream, SplitStream):
+            assert isinstance(self._engine, Threaded)
+            return self._engine.adapd_together(self.steps, self.state, stream.take(activations)), activations
         agents = stream.take(activations)
         return self._engine.adapd(self.steps, self.state, agents), len(agents)
 
@@ -173,7 +180,7 @@ class _ADAPDRun(Run):
         return self.state.lambda_
 
     def ergodic(self) -> Floats:
-        """``[N x_K + sum_{k=1}^{K-1} x_k] / (K + N - 1)``."""
+        """``[N x_K + sum_{k=1}^{K-1} x_k] / (K + N - 1)``; several workers estimate k by their share of a chunk."""
         N, K = len(self.state.x), self.activations
         if K == 0:
             return self.state.x.copy()

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from fastadapd import steps as step_rules
 from fastadapd._terms import Floats
-from fastadapd.clocks import Clock, Stream
+from fastadapd.clocks import Clock, SplitStream, Stream
 from fastadapd.engines import Engine
 from fastadapd.engines.packing import DPDAState, DPDASteps
 from fastadapd.errors import InvalidOptionError, as_number
@@ -111,7 +111,7 @@ class _DPDARun(Run):
             s=np.zeros_like(start.x) if start.lambda_ is None else start.lambda_.copy(),
         )
 
-    def advance(self, activations: int, stream: Stream) -> tuple[int, int]:
+    def advance(self, activations: int, stream: Stream | SplitStream) -> tuple[int, int]:
         return self._engine.dpda(self._steps, self.state, activations // self.unit), activations
 
     @property

@@ -1,0 +1,57 @@
+"""Activations per second of two workers and of one, by turns: ``pytest bench/bench_workers.py``.
+
+Wall time, which says something only where both have a processor to themselves, so of each the quickest round counts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+import pytest
+from bench_engines import case, ellipsoids, least_squares
+
+from fastadapd import clocks, engines, pieces
+from fastadapd.engines.packing import OK
+from fastadapd.methods import ADAPD
+from fastadapd.methods._base import Start
+
+
+@pytest.mark.parametrize("n", [5, 20], ids="n{}".format)
+@pytest.mark.parametrize("N", [1_000, 10_000, 100_000], ids="N{}".format)
+@pytest.mark.parametrize("agent", [ellipsoids, least_squares], ids=lambda agent: agent.__name__)
+@pytest.mark.benchmark(group="workers")
+def bench_workers(benchmark, keep, agent, N, n):
+    if reason := engines.availability()["c"]:
+        pytest.skip(f"engine 'c' is not available: {reason}")
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("two workers need two processors")
+    problem, graph = case(agent, N, n)
+    method, count = ADAPD(), max(N, 800_000 // n // N * N)
+    split = pieces.split(problem, graph, np.ones(N), 2)
+    advance = {}
+    for workers in (1, 2):
+        engine, rng = engines.load("c")(problem, graph), np.random.default_rng(1)
+        run = method.start(problem, graph, engine, method.clock(), Start(np.zeros((N, n)), None, None))
+        if workers == 1:
+            stream = clocks.Stream(method.clock(), N, rng)
+        else:
+            engine.divide(split)
+            stream = clocks.SplitStream(method.clock(), split, rng)
+        advance[workers] = run, stream
+    alone: list[float] = []
+
+    def turn():
+        run, stream = advance[1]
+        start = time.perf_counter()
+        assert run.advance(count, stream) == (OK, count)
+        alone.append(time.perf_counter() - start)
+
+    run, stream = advance[2]
+    status = benchmark.pedantic(run.advance, (count, stream), setup=turn, rounds=25, warmup_rounds=1)
+    assert status == (OK, count) and run.activations == 26 * count == advance[1][0].activations
+    assert run.state.wakes.sum() == 26 * count and np.isfinite(run.x).all() and run.x.any()
+    if benchmark.stats is not None:
+        keep("workers", agent.__name__, N, n, 1, seconds=min(alone) / count)
+        keep("workers", agent.__name__, N, n, 2, seconds=benchmark.stats.stats.min / count)

@@ -1,0 +1,81 @@
+"""Many solves at once are the same solves."""
+
+import signal
+import threading
+
+import numpy as np
+import pytest
+from conftest import MISSING
+from strategies import random_instance
+
+import fastadapd as fa
+
+engine = "numba" if "c" in MISSING else "c"
+INSTANCES = [random_instance(["Quadratic"], "Box", ["Ellipsoid"], N=6 + k, n=3, seed=k) for k in range(5)]
+PROBLEMS, NETWORKS = [i.problem for i in INSTANCES], [i.network for i in INSTANCES]
+
+
+def assert_same(ours, theirs):
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a.status, a.activations, a.residual) == (b.status, b.activations, b.residual)
+        np.testing.assert_array_equal(a.x_agents, b.x_agents)
+        np.testing.assert_array_equal(a.consensus_multipliers, b.consensus_multipliers)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, None])
+def test_results_are_those_of_one_solve_after_the_other(workers):
+    generators = np.random.default_rng(7).spawn(5)
+    expected = [fa.solve(p, n, rng=r, engine=engine, tol=1e-7)
+                for p, n, r in zip(PROBLEMS, NETWORKS, generators, strict=True)]
+    assert all(result.success for result in expected)
+    for rng in (7, np.random.default_rng(7), np.random.default_rng(7).spawn(5)):
+        assert_same(fa.solve_many(PROBLEMS, NETWORKS, rng=rng, workers=workers, engine=engine, tol=1e-7), expected)
+
+
+def test_one_problem_with_several_seeds():
+    expected = [fa.solve(PROBLEMS[0], NETWORKS[0], rng=seed, engine=engine, max_epochs=20) for seed in (3, 4, 3)]
+    ours = fa.solve_many(PROBLEMS[0], NETWORKS[0], rng=[3, 4, 3], workers=2, engine=engine, max_epochs=20)
+    assert_same(ours, expected)
+    assert not np.array_equal(ours[0].x, ours[1].x)
+
+
+def test_an_error_says_of_which_problem():
+    with pytest.raises(fa.InvalidOptionError, match="problem 1: network has 6 agents but problem has 7"):
+        fa.solve_many(PROBLEMS[:2], NETWORKS[0], workers=2)
+
+    def callback(result):
+        if len(result.x_agents) == 8:
+            raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine") as caught:
+        fa.solve_many(PROBLEMS, NETWORKS, rng=0, workers=2, callback=callback, tol=0, max_epochs=1e5)
+    assert caught.value.__notes__ == ["in problem 2"]
+
+
+def test_ctrl_c_ends_all():
+    began = threading.Barrier(3)
+    waiting = threading.local()
+
+    def callback(_):
+        if not hasattr(waiting, "done"):
+            waiting.done = True
+            began.wait(60)
+
+    presser = threading.Thread(target=lambda: began.wait(60) is None or signal.raise_signal(signal.SIGINT))
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        fa.solve_many(PROBLEMS, NETWORKS, rng=0, workers=2, callback=callback, tol=0, max_epochs=1e9, engine=engine)
+    presser.join()
+    assert not [t for t in threading.enumerate() if t.name.startswith("fastadapd_")]
+
+
+@pytest.mark.parametrize("arguments, options, message", [
+    ((PROBLEMS[0], NETWORKS[0]), {}, "problems, networks or rng must be a sequence"),
+    ((PROBLEMS, NETWORKS[:2]), {}, "sequences differ in length: problems has 5, networks has 2"),
+    ((PROBLEMS, NETWORKS), {"rng": [1]}, "sequences differ in length: problems has 5, networks has 5, rng has 1"),
+    ((PROBLEMS, NETWORKS), {"workers": 0}, "workers is 0; it must be a positive integer"),
+])
+def test_options_that_are_refused(arguments, options, message):
+    with pytest.raises(fa.InvalidOptionError, match=message):
+        fa.solve_many(*arguments, **options)
