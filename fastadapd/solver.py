@@ -130,6 +130,7 @@ class Solver:
         if point not in ("last", "ergodic", "best"):
             raise InvalidOptionError(f"point: {point!r} is not known; use 'last', 'ergodic' or 'best'")
         _check_fit(problem, network)
+        self._turn = _Turn()
         self._method, self._load = as_method(method), engines.load(engine)
         self._law = self._method.clock() if clock is None else clocks.as_clock(clock)
         self._pieces = self._split(problem, network, workers)
@@ -216,9 +217,10 @@ class Solver:
             lambda_ = run.consensus_multipliers
         else:
             lambda_ = run.multipliers_on(other)
-        self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
-        if np.array_equal(units, self._units):
-            self._run.inherit(run)
+        with self._turn:
+            self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
+            if np.array_equal(units, self._units):
+                self._run.inherit(run)
 
     def _start(self, x0: ArrayLike | None, multipliers: Sequence[ArrayLike] | None,
                consensus_multipliers: ArrayLike | None) -> Start:
@@ -293,7 +295,7 @@ class Solver:
             raise InvalidOptionError(f"time_limit is {time_limit}; it must be a positive number of seconds")
         began = time.perf_counter()
         end = self._run.activations + self._whole(epochs * self.problem.n_agents)
-        with _Interruptible() as interrupt, self._bar(end) as bar:
+        with self._turn, _Interruptible() as interrupt, self._bar(end) as bar:
             self._status = self._loop(end, began, time_limit, interrupt, bar)
         self._runtime += time.perf_counter() - began
 
@@ -545,15 +547,16 @@ class Solver:
             if array.shape != saved["state"][name].shape:
                 raise InvalidOptionError(f"the checkpoint's {name} has shape {saved['state'][name].shape}, not "
                                          f"{array.shape}: it is of another network")
-        self._stream.restore(saved["stream"])
-        for name, array in self._run.state._asdict().items():
-            array[...] = saved["state"][name]
-        self._run.restore_extra(saved["extra"])
-        self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
-        self._means = list(saved["means"])
-        self._best, self._next_proof, self._certificate = saved["best"], saved["next_proof"], None
-        self._then = saved["then"]
-        self._runtime, self._last, self._status = saved["runtime"], None, None
+        with self._turn:
+            self._stream.restore(saved["stream"])
+            for name, array in self._run.state._asdict().items():
+                array[...] = saved["state"][name]
+            self._run.restore_extra(saved["extra"])
+            self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
+            self._means = list(saved["means"])
+            self._best, self._next_proof, self._certificate = saved["best"], saved["next_proof"], None
+            self._then = saved["then"]
+            self._runtime, self._last, self._status = saved["runtime"], None, None
 
     def _bar(self, end: int) -> Any:
         if not self._progress:
@@ -563,6 +566,21 @@ class Solver:
         total = (end - self._run.activations) / self.problem.n_agents
         return tqdm(total=round(total), unit="epoch", desc=self._method.name,
                     bar_format="{l_bar}{bar}| {n:.0f}/{total_fmt} epochs [{elapsed}, {rate_fmt}{postfix}]")
+
+
+class _Turn:
+    """Only one run, update or restore of a solver at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise FastadapdError("this Solver is running: neither its callback nor another thread may run, update or "
+                                 "restore it meanwhile")
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
 
 
 class _NoBar:

@@ -577,6 +577,25 @@ def test_a_tolerance_that_rounding_does_not_reach():
     assert result.residual < 1e-10
 
 
+@pytest.mark.parametrize("act", ["run", "update", "restore"])
+def test_a_solver_is_left_alone_while_it_runs(act):
+    def meddle(result):
+        if act == "run":
+            run.run(1)
+        elif act == "update":
+            run.update(PROBLEM)
+        else:
+            run.restore(saved)
+
+    run = fa.Solver(PROBLEM, NETWORK, rng=0, tol=0, callback=meddle)
+    saved = run.checkpoint()
+    with pytest.raises(fa.FastadapdError, match="this Solver is running"):
+        run.run(100)
+    run._callback = None
+    run.run(100)  # the turn was given back
+    assert run.result().epochs > 100
+
+
 def test_dpda_goes_on_over_another_network():
     run = fa.Solver(PROBLEM, NETWORK, method=DPDA(multiplier_bound=10.0, jacobian_bound=10.0), tol=1e-6)
     run.run(100_000)
