@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastadapd.errors import FastadapdError, InvalidOptionError
+from fastadapd.errors import FastadapdError, InvalidOptionError, as_number
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 from fastadapd.result import Result
@@ -78,7 +78,7 @@ def solve_many(
         raise InvalidOptionError("sequences differ in length: " + ", ".join(f"{k} has {v}" for k, v in lengths.items()))
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if workers != int(workers) or workers < 1:
+    if not (as_number("workers", workers) >= 1 and float(workers).is_integer()):
         raise InvalidOptionError(f"workers is {workers}; it must be a positive integer")
     own = np.random.default_rng(rng).spawn(count) if not isinstance(rng, Sequence) else rng
     stop = threading.Event()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse.csgraph
 from numpy.typing import NDArray
 
 from fastadapd._terms import Floats
@@ -35,9 +34,11 @@ def split(problem: Problem, network: Network, rates: Floats, workers: int) -> Pi
     -------
     tuple of ndarray
     """
+    from scipy.sparse.csgraph import reverse_cuthill_mckee  # slow to import
+
     work = rates * _work(problem, network)
     own = _stretches(work, workers)
-    order = scipy.sparse.csgraph.reverse_cuthill_mckee(network.laplacian, symmetric_mode=True)
+    order = reverse_cuthill_mckee(network.laplacian, symmetric_mode=True)
     other = np.empty_like(own)
     other[order] = _stretches(work[order], workers)
     worker = other if _cut(network, other) < _WORTH * _cut(network, own) else own

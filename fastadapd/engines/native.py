@@ -10,7 +10,6 @@ import functools
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,6 +124,8 @@ class NativeEngine:
 
     def divide(self, pieces: Pieces) -> None:
         """Prepare for workers with these agents each."""
+        from concurrent.futures import ThreadPoolExecutor  # slow to import
+
         workers = len(pieces)
         self._borders = packing.pack_borders(self._network, pieces)
         # a worker's numbers have cache lines of their own
@@ -165,6 +166,8 @@ class NativeEngine:
                 self._progress[w * _LINE] = np.inf
                 raise
             return status, done
+
+        from concurrent.futures import wait
 
         others = [self._pool.submit(work, w) for w in range(1, workers)]
         try:
