@@ -67,7 +67,9 @@ def test_ctrl_c_ends_all():
     with pytest.raises(KeyboardInterrupt):
         fa.solve_many(PROBLEMS, NETWORKS, rng=0, workers=2, callback=callback, tol=0, max_epochs=1e9, engine=engine)
     presser.join()
-    assert not [t for t in threading.enumerate() if t.name.startswith("fastadapd_")]
+    for thread in [t for t in threading.enumerate() if t.name.startswith("fastadapd_")]:
+        thread.join(60)  # one that was just being started
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("arguments, options, message", [
