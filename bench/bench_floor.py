@@ -61,7 +61,7 @@ def memory(ffi, run, problem, graph, numbers: int):
     N, state, network = problem.n_agents, run.state, pack_network(graph)
     updated = ("wakes", "since", "x", "x_sum", "theta", "g_last", "s_last")
     arrays = {name: getattr(state, name).copy() for name in updated}
-    arrays |= {name: getattr(network, name) for name in ("owned_ptr", "owned_row", "row_agent", "row_value")}
+    arrays |= {name: getattr(network, name) for name in ("owned_ptr", "owned_row", "row_agent")}
     arrays |= {name: np.array(getattr(run.steps, name)) for name in ("tau", "sigma", "gamma")}
     arrays |= {"lambda": state.lambda_.copy(), "lipschitz": problem.lipschitz(), "terms": np.ones(N * numbers)}
     kinds = {np.dtype(np.float64): "double[]", np.dtype(np.int64): "int64_t[]", np.dtype(np.int32): "int32_t[]"}

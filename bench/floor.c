@@ -2,7 +2,7 @@
  *
  * For every agent of the sequence, in its order, it
  *   reads   the agent's terms with every matrix dense, its step data (Lipschitz constant, tau, sigma) and its list of edges; of
- *           every edge the two agents and their entries of B, gamma and the other agent's x;
+ *           every edge the two agents, gamma and the other agent's x (+1 and -1 of B are the same for all edges);
  *   updates (reads and writes) lambda and s_last of its edges, its x and x_sum, theta, g_last, wakes and since.
  * All that is read goes into vector sums; what is written are values that were read. Nothing else is computed. With `ahead`
  * memory is asked for the agent that comes in so many activations (0: not).
@@ -16,7 +16,6 @@ typedef struct {
     const double *terms;               /* [N*width] */
     const double *lipschitz, *tau, *sigma; /* [N] */
     const double *gamma;               /* [edges] */
-    const double *row_value;           /* [2*edges] */
     const int64_t *owned_ptr;          /* [N+1] */
     const int32_t *owned_row;          /* edges of an agent */
     const int32_t *row_agent;          /* [2*edges] */
@@ -66,8 +65,7 @@ double touch(const memory *m, int64_t activations, const int32_t *agents, int64_
             const int64_t r = m->owned_row[o], other = m->row_agent[2 * r] + m->row_agent[2 * r + 1] - i;
             double *restrict lambda = m->lambda + r * DIM, *restrict s_last = m->s_last + r * DIM;
             const double *restrict xj = m->x + other * DIM;
-            sum[1] += m->gamma[r] + m->row_value[2 * r];
-            sum[2] += m->row_value[2 * r + 1];
+            sum[1] += m->gamma[r];
             for (int64_t j = 0; j < DIM; ++j) {
                 const double l = lambda[j], s = s_last[j];
                 lambda[j] = s;
