@@ -202,6 +202,8 @@ def _falls_for_ever(problem: Problem, x: Floats, step: Floats, radius: float) ->
     # a convex function that still falls as fast as before, many times as far, is linear there
     if not (falls > 0 and (near - far) / radius >= 0.999 * falls):
         return None
+    if _bounded_along(problem, direction):
+        return None
     for group in (*problem.constraints, *problem.regularizers):
         at = np.broadcast_to(x + radius * direction, (len(group.agents), problem.dim))
         if isinstance(group.term, regularizers.Regularizer):
@@ -211,9 +213,24 @@ def _falls_for_ever(problem: Problem, x: Floats, step: Floats, radius: float) ->
             over = np.abs(g) if group.term.equality else np.maximum(g, 0.0)
             norms = group.term.row_norms(at)
             outside = np.divide(over, norms, out=np.where(over > 0, np.inf, 0.0), where=norms > 0)
-        if not float(np.max(outside, initial=0.0)) <= 1e-6 * radius:
+        if not float(np.max(outside, initial=0.0)) <= 1e-9 * radius:
             return None
     return direction
+
+
+def _bounded_along(problem: Problem, direction: Floats) -> bool:
+    """Whether some set certainly ends in this direction, however far away."""
+    low, high = problem.box
+    if (np.isfinite(high) & (direction > 1e-6)).any() or (np.isfinite(low) & (direction < -1e-6)).any():
+        return True
+    if any(isinstance(group.term, regularizers.L2Ball) for group in problem.regularizers):
+        return True
+    for group in problem.constraints:
+        if "P" in group.term._axes:
+            P = np.asarray(group.term.P)
+            if (np.einsum("...jk,j,k->...", P, direction, direction) > 1e-9 * np.abs(P).max(axis=(-2, -1))).any():
+                return True
+    return False
 
 
 def _boxes_apart(problem: Problem) -> Floats:

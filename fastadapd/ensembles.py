@@ -32,7 +32,7 @@ def solve_many(
     """Solve several problems, or one with several seeds, in threads.
 
     Results are those of `solve` one after the other. Threads pay where the compiled loops, which run side by side, take
-    most of the time: from about a hundred agents on. Ctrl-C ends all.
+    most of the time: from about a hundred agents on. Ctrl-C ends all, with KeyboardInterrupt and no results.
 
     Parameters
     ----------
@@ -68,6 +68,8 @@ def solve_many(
     >>> [result.success for result in results]
     [True, True, True]
     """
+    if isinstance(rng, np.ndarray):
+        rng = rng.tolist()
     seeds = rng if isinstance(rng, Sequence) else None
     given = {"problems": problems, "networks": networks, "rng": seeds}
     lengths = {name: len(value) for name, value in given.items() if isinstance(value, Sequence)}

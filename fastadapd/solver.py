@@ -153,11 +153,16 @@ class Solver:
         if not issubclass(cast(type, self._load), engines.Threaded):
             raise InvalidOptionError(f"workers is {workers}, but only engine='c' can have several")
         self._law.check(problem.n_agents)
-        return pieces.split(problem, network, clocks.agent_rates(self._law, problem.n_agents), int(workers))
+        rates = clocks.agent_rates(self._law, problem.n_agents)
+        if rates.min() < 0.2 * rates.max():
+            raise InvalidOptionError(f"workers is {workers}, but the clock wakes agents at rates more than 5 times "
+                                     "apart: an edge between two workers is updated at one end only; use workers=1")
+        return pieces.split(problem, network, rates, int(workers))
 
     def _begin(self, problem: Problem, network: Network, optimal_value: float | None, x0: ArrayLike | None,
                multipliers: Sequence[ArrayLike] | None, consensus_multipliers: ArrayLike | None) -> None:
         """Bind engine and method to a problem and a network, and set all counts to 0."""
+        optimum = np.nan if optimal_value is None else as_number("optimal_value", optimal_value)
         units = coordinate_units(problem) if self._method.may_rescale else None
         self.problem, self.network = problem, network
         self._units = np.ones(problem.dim) if units is None else units
@@ -169,7 +174,6 @@ class Solver:
             assert isinstance(self._engine, engines.Threaded)
             self._engine.divide(self._pieces)
         self._run = self._method.start(self._inner, network, self._engine, self._law, start)
-        optimum = np.nan if optimal_value is None else as_number("optimal_value", optimal_value)
         self._evaluate = Evaluator(self._inner, self._engine, optimum, units)
         self._rows: list[tuple[float, ...]] = []
         self._means: list[tuple[int, Floats]] = []
@@ -499,7 +503,7 @@ class Solver:
                 residual=measures.residual, tol=self._tol, epochs=now / N,
                 agents=_named(self._certificate.agents) if self._certificate else "",
                 radius=self._certificate.radius if self._certificate else 0.0),
-            certificate=self._certificate,
+            certificate=self._certificate if status in (Status.INFEASIBLE, Status.UNBOUNDED) else None,
             history=history,
             method=self._method.name,
             engine=self._engine.name,
@@ -518,6 +522,7 @@ class Solver:
         """
         return {
             "method": self._method.name,
+            "kind": type(self._run).__name__,
             "shape": (self.problem.n_agents, self.problem.dim, self.problem.n_rows),
             "state": {name: array.copy() for name, array in self._run.state._asdict().items()},
             "extra": self._run.extra(),
@@ -540,9 +545,13 @@ class Solver:
             From `checkpoint` of a solver with the same problem, network, method and clock.
         """
         shape = (self.problem.n_agents, self.problem.dim, self.problem.n_rows)
+        if not isinstance(saved, dict) or "kind" not in saved:
+            raise InvalidOptionError("this is no checkpoint; use what Solver.checkpoint returned")
         if saved["method"] != self._method.name or tuple(saved["shape"]) != shape:
             raise InvalidOptionError(f"the checkpoint is of {saved['method']} with (agents, coordinates, rows) = "
                                      f"{tuple(saved['shape'])}; this solver is {self._method.name} with {shape}")
+        if saved["kind"] != type(self._run).__name__:
+            raise InvalidOptionError("the checkpoint is of other steps: adaptive ones and others do not go together")
         for name, array in self._run.state._asdict().items():
             if array.shape != saved["state"][name].shape:
                 raise InvalidOptionError(f"the checkpoint's {name} has shape {saved['state'][name].shape}, not "

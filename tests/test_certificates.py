@@ -266,6 +266,26 @@ def test_no_direction_of_a_problem_that_is_bounded(instance, seed, digits):
             assert certificates.unbounded(problem, x, earlier, 1.0) is None
 
 
+@pytest.mark.parametrize("radius", [1e9, 1e10, 1e13])
+@pytest.mark.parametrize("kind", ["box", "ball", "ellipsoid"])
+def test_a_set_that_ends_far_away_is_no_fall_without_end(kind, radius):
+    simple = {"box": Box(-radius, radius), "ball": fa.regularizers.L2Ball(radius), "ellipsoid": None}[kind]
+    constraint = [Ellipsoid(np.eye(2), np.zeros(2), radius**2)] if kind == "ellipsoid" else []
+    problem = fa.Problem(Linear([[1.0, 0.0], [0.0, 1.0]]), simple, constraint)
+    assert fa.solve(problem, path(2), rng=0, max_epochs=2000).status != fa.Status.UNBOUNDED
+
+
+def test_a_wedge_that_closes_far_away_is_no_fall_without_end():
+    """Two half-spaces that are nearly parallel: the optimum is at 1e6."""
+    Q = np.array([[np.cos(0.7), np.sin(0.7)], [-np.sin(0.7), np.cos(0.7)]])
+    agents = [
+        fa.Agent(Linear(np.array([-1.0, 0.0]) @ Q), None, AffineInequality(np.array([[1e-6, -1.0]]) @ Q, [0.0])),
+        fa.Agent(None, None, AffineInequality(np.array([[0.0, 1.0]]) @ Q, [1.0])),
+    ]
+    result = fa.solve(fa.Problem.from_agents(agents), path(2), rng=0, max_epochs=2000)
+    assert result.status != fa.Status.UNBOUNDED
+
+
 def test_a_fall_that_ends_is_no_fall_without_end():
     """|x| - x is bounded below; so is a slope down to the boundary of a set, and a parabola that is flat at first."""
     x = np.array([1e7])

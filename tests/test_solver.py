@@ -577,6 +577,21 @@ def test_a_tolerance_that_rounding_does_not_reach():
     assert result.residual < 1e-10
 
 
+def test_what_is_refused_changes_nothing():
+    run = fa.Solver(PROBLEM, NETWORK, rng=0, tol=1e-6)
+    run.run(50_000)
+    before = run.result()
+    with pytest.raises(fa.InvalidOptionError, match="optimal_value is 'x'"):
+        run.update(network=path(N), optimal_value="x")
+    fixed = fa.Solver(PROBLEM, NETWORK, method=ADAPD(steps=fa.FixedSteps(0.01, 0.01, 0.01)), rng=0).checkpoint()
+    for saved, message in ((fixed, "is of other steps"), ({}, "this is no"), (None, "this is no checkpoint")):
+        with pytest.raises(fa.InvalidOptionError, match=message):
+            run.restore(saved)
+    after = run.result()
+    assert after.success and after.activations == before.activations
+    np.testing.assert_array_equal(after.x_agents, before.x_agents)
+
+
 @pytest.mark.parametrize("act", ["run", "update", "restore"])
 def test_a_solver_is_left_alone_while_it_runs(act):
     def meddle(result):

@@ -265,6 +265,7 @@ def test_divergence_is_reported_and_no_worker_waits_for_ever():
     ({"engine": "numpy"}, "workers is 2, but only engine='c'"),
     ({"clock": [0, 1, 2]}, "a recorded sequence has one order, which several workers cannot keep"),
     ({"clock": clocks.Poisson([1.0])}, r"rates has shape \(1,\)"),
+    ({"clock": clocks.Poisson(np.geomspace(1, 6, 30))}, "rates more than 5 times apart"),
 ])
 def test_options_that_are_refused(options, message):
     with pytest.raises(fa.InvalidOptionError, match=message):

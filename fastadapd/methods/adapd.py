@@ -38,6 +38,7 @@ _PATIENCE = 320  # epochs before the weight may follow the imbalance of the move
 _SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
 _PERIOD = 10  # epochs between two extrapolations, and before the first
 _MEMORY_BYTES = 1 << 29
+_MOST = 1000  # points in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +214,7 @@ class _AdaptiveRun(_ADAPDRun):
         cold = start.lambda_ is None and start.theta is None
         self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
         self._farthest = 0.0
-        self._memory = min(int(memory), _MEMORY_BYTES // (16 * self._point.size))
+        self._memory = min(int(memory), _MOST, _MEMORY_BYTES // (16 * self._point.size))
         self._anderson: Anderson | None = None
         self._before: Floats | None = None
         self._size_then, self._balanced = np.inf, False
