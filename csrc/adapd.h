@@ -1,7 +1,8 @@
 /* Internal: fa_adapd and fa_adapd_share, which is the same with a share that is not 0. */
 
-/* Rows of agent i whose other end wakes in another worker: what others may write meanwhile is loaded, and what others may
- * read is stored, as one number at a time. */
+/* v <- v + sum_r B_ri lambda_r over the rows of agent i whose other end wakes in another worker; those that agent i updates
+ * first become lambda_r + rho gamma_r s^_r, with s^ as in consensus_step. What others may write meanwhile is loaded, and what
+ * others may read is stored, as one number at a time. */
 FA_INLINE void border_step(const fa_network *network, const fa_adapd_steps *steps, int64_t n, int64_t i,
                            const fa_adapd_state *state, const fa_share *share, double *FA_RESTRICT v)
 {
@@ -40,7 +41,8 @@ FA_INLINE void gather_shared(int64_t n, int64_t begin, int64_t end, const int32_
 
 /* lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
  *
- * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation; in one pass as a sum of s and s_last
+ * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation;
+ *         rho gamma s^ = ahead s + back s_last with ahead = 2 gamma, back = rho gamma - ahead
  * global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent */
 FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                               int64_t i, int64_t previous, const fa_adapd_state *state, const fa_share *share,

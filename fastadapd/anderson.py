@@ -64,6 +64,13 @@ class Anderson:
     def forget_point(self) -> None:
         """Keep the differences, but begin anew from the next point: the map has changed a little."""
         self._last, self._norm, self._smallest = None, np.inf, np.inf
+        self._cuts, self._rest, self._stride = 0, 0, 0.0
+        self._stale, self._stale_from = 0, np.inf
+
+    def _pause(self, steps: int) -> None:
+        """Empty the memory, and go so many steps without."""
+        self.forget_point()
+        self._count, self._rest = 0, steps
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
@@ -122,19 +129,20 @@ class Anderson:
             self._stale_from, self._stale = norm, 0
         self._stale += 1
         if self._stale > _STALE:
-            self.forget_point()
-            self._count, self._rest, self._stale, self._stale_from = 0, _LONG_REST, 0, np.inf
+            self._pause(_LONG_REST)
             return after
         last, self._last = self._last, (residual, after)
         products = self._residuals[: min(self._count, len(self._gram))] @ residual
-        limit = _REACH * float(np.linalg.norm(after[:m] * self._scale))
-        if last is not None and np.linalg.norm(residual - last[0]) <= _FLAT * norm:
+        scaled = after[:m] * self._scale
+        limit = _REACH * math.sqrt(scaled @ scaled)
+        change = None if last is None else residual - last[0]
+        if change is not None and math.sqrt(change @ change) <= _FLAT * norm:
             self._products = products
             self._stride = max(1.0, 2.0 * self._stride)
             return after + min(self._stride, limit / norm) * (after - before) if norm > 0 else after
         self._stride = 0.0
-        if last is not None:
-            self._keep(residual - last[0], after - last[1], products - self._products)
+        if last is not None and change is not None:
+            self._keep(change, after - last[1], products - self._products)
             k = (self._count - 1) % len(self._gram)
             if k == len(products):
                 products = np.append(products, 0.0)
@@ -156,8 +164,7 @@ class Anderson:
         if self._cuts == 0 or norm < _PROGRESS * self._cut_from[0]:
             self._cuts, self._cut_from = 0, (norm, after)
         if self._cuts == _CUTS:
-            self.forget_point()
-            self._count, self._cuts, self._rest = 0, 0, _REST
+            self._pause(_REST)
             return self._cut_from[1]
         self._cuts += 1
         return after - limit / length * move

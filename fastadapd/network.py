@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import sys
-import warnings
 from functools import cached_property
 from numbers import Integral
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from fastadapd.errors import InvalidNetworkError, InvalidOptionError
+from fastadapd.spectrum import extreme_eigenvalues
 
 __all__ = ["Network"]
 
@@ -22,9 +22,7 @@ _MIXING = ("metropolis", "lazy-metropolis", "max-degree", "laplacian", "best-con
 _ROUNDING = 1e-10  # what is still zero in a user's matrix, relative to its own entries
 _DENSE_MATRIX = 4096  # up to this many entries a dense product is faster than a sparse one
 _BLOCK = 1 << 14  # edges at a time, for the sake of memory
-_DENSE_SPECTRUM = 500  # up to this many agents a dense eigenvalue solver is the fastest
 _DENSE_NULL_SPACE = 2000
-_SPECTRUM_TOLERANCE = 1e-6  # of the residual; where eigenvalues are apart, the error is about its square
 
 T = TypeVar("T")
 Matrix: TypeAlias = "sp.csr_array[np.float64, tuple[int, int]]"
@@ -222,12 +220,6 @@ class Network:
         transpose: Any = self.consensus_transpose if self._dense is None else self._dense.T
         return transpose @ multipliers
 
-    def gram_multiply(self, copies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """B'B X of shape (N, n), for X of shape (N, n)."""
-        if self.consensus == "edge" and self._dense is None:  # the Laplacian, without R rows in between
-            return self.degrees[:, None] * copies - self.adjacency @ copies
-        return self.transpose_multiply(self.multiply(copies))
-
     @property
     def n_rows(self) -> int:
         """The number of rows R of B."""
@@ -240,13 +232,6 @@ class Network:
         if self.consensus == "edge":
             return float(np.sqrt(2.0 * self.n_edges))
         return float(np.linalg.norm(self.consensus_matrix.data))
-
-    @cached_property
-    def gram_diagonal(self) -> npt.NDArray[np.float64]:
-        """Diagonal of B'B, (N,)."""
-        if self.consensus == "edge":
-            return self.consensus_weights[0]
-        return _read_only(np.ravel(self.consensus_matrix.power(2).sum(axis=0)))
 
     @cached_property
     def _dense(self) -> npt.NDArray[np.float64] | None:
@@ -422,11 +407,11 @@ class Network:
 
     @cached_property
     def _laplacian_spectrum(self) -> tuple[float, float]:
-        return _extreme_eigenvalues(self.laplacian)
+        return extreme_eigenvalues(self.laplacian)
 
     @cached_property
     def _metropolis_spectrum(self) -> tuple[float, float]:
-        return _extreme_eigenvalues(self._metropolis)
+        return extreme_eigenvalues(self._metropolis)
 
 
 # ---- Reading what the user gave ----
@@ -704,90 +689,6 @@ def _named(agents: npt.NDArray[Any], labels: Labels = None) -> str:
 
 def _weighted_laplacian(weights: Matrix) -> Matrix:
     return (sp.diags_array(weights.sum(axis=1)) - weights).tocsr()
-
-
-def _extreme_eigenvalues(laplacian: Matrix) -> tuple[float, float]:
-    """Return the smallest nonzero and the largest eigenvalue of a connected graph's weighted Laplacian."""
-    n = laplacian.shape[0]
-    if n == 1:
-        return np.inf, 0.0
-    if n <= _DENSE_SPECTRUM:
-        spectrum = np.linalg.eigvalsh(laplacian.toarray())
-        return float(spectrum[1]), float(spectrum[-1])
-
-    smallest = _smallest_nonzero_eigenvalue(laplacian)
-    if smallest is None:
-        # Grounding agent 0 makes the Laplacian definite; up to a constant vector, its inverse is the pseudo-inverse.
-        solve = _factorize(laplacian[1:, 1:])
-
-        def pseudo_inverse(x: Any) -> Any:
-            y = np.concatenate(([0.0], solve(x[1:] - x.mean())))
-            return y - y.mean()
-
-        smallest = 1 / _largest_eigenvalue(pseudo_inverse, n)
-    return smallest, _largest_eigenvalue(laplacian.__matmul__, n)
-
-
-def _smallest_nonzero_eigenvalue(laplacian: Matrix) -> float | None:
-    """Return the smallest nonzero eigenvalue of a Laplacian, or None if iterations hardly come closer to it.
-
-    Then it is tiny, the graph has small cuts (Cheeger), and a sparse factorization is cheap. The factors of a large
-    expander would not fit into memory, but for an expander these iterations converge.
-    """
-    from scipy.sparse.linalg import lobpcg
-
-    n = laplacian.shape[0]
-    jacobi = sp.diags_array(1 / laplacian.diagonal())
-    value, before, residual = float(laplacian.diagonal().min()), np.inf, np.inf
-    vector: Any = np.random.default_rng(0).standard_normal((n, 1))
-    while residual <= before / 2:  # in rounds, so that the tolerance is relative to the value
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # it says when it has not converged, which is judged below
-            values, vector = lobpcg(
-                laplacian, vector, M=jacobi, Y=np.ones((n, 1)), largest=False, tol=1e-7 * value, maxiter=250
-            )
-        value, before = float(values[0]), residual
-        residual = float(np.linalg.norm(laplacian @ vector - value * vector)) / value
-        if residual <= _SPECTRUM_TOLERANCE:
-            return value
-    return None
-
-
-def _largest_eigenvalue(apply: Any, n: int) -> float:
-    """Return the largest eigenvalue of a symmetric operator by plain Lanczos iterations.
-
-    Without reorthogonalization eigenvalues appear repeatedly, which does not matter for the largest. Three vectors
-    are enough, so thousands of steps can be made: crowded eigenvalues, as those of a long path, need them.
-    """
-    from scipy.linalg import eigh_tridiagonal
-
-    vector = np.random.default_rng(0).standard_normal(n)
-    vector /= np.linalg.norm(vector)
-    before = np.zeros(n)
-    diagonal: list[float] = []
-    beside: list[float] = [0.0]
-    next_check = 10
-    while True:
-        image = apply(vector) - beside[-1] * before
-        diagonal.append(float(vector @ image))
-        image -= diagonal[-1] * vector
-        beside.append(float(np.linalg.norm(image)))
-        steps = len(diagonal)
-        if steps == next_check or beside[-1] == 0:
-            last = (steps - 1, steps - 1)
-            values, vectors = eigh_tridiagonal(diagonal, beside[1:-1], select="i", select_range=last)
-            if beside[-1] * abs(vectors[-1, 0]) <= _SPECTRUM_TOLERANCE * values[0]:
-                return float(values[0])
-            next_check = steps + 10 + steps // 10
-        before, vector = vector, image / beside[-1]
-
-
-def _factorize(matrix: Any) -> Any:
-    from scipy.sparse.linalg import splu
-
-    return splu(
-        matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    ).solve
 
 
 def _null_space_dimension(b: Matrix) -> int:

@@ -315,14 +315,14 @@ def smallest_multiplier(network: Network, force: Floats, rtol: float, iterations
     iterations : int
         At most.
     """
-    diagonal = network.gram_diagonal
+    diagonal: Floats = np.ravel(network.consensus_matrix.power(2).sum(axis=0))  # of B'B
     scale = 1.0 / np.where(diagonal > 0, diagonal, 1.0)[:, None]
     solution, residual = np.zeros_like(force), force.copy()
     direction = scale * residual
     product = float(np.vdot(residual, direction))
     target = rtol**2 * product
     for _ in range(iterations):
-        image = network.gram_multiply(direction)
+        image = network.transpose_multiply(network.multiply(direction))
         curvature = float(np.vdot(direction, image))
         if not (curvature > 0 and product > target):
             break

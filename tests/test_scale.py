@@ -68,7 +68,7 @@ def test_solve_asks_for_no_spectrum(monkeypatch):
     def refuse(laplacian):
         raise AssertionError("takes tens of seconds for a million agents")
 
-    monkeypatch.setattr("fastadapd.network._extreme_eigenvalues", refuse)
+    monkeypatch.setattr("fastadapd.network.extreme_eigenvalues", refuse)
     for consensus in ("edge", "laplacian", "metropolis", "max-degree"):
         assert whole_way(600, consensus, "ad-apd").epochs == 25
     with pytest.raises(AssertionError, match="tens of seconds"):
@@ -90,8 +90,6 @@ def test_products_with_the_consensus_matrix(N, consensus):
     np.testing.assert_array_equal(network.consensus_transpose.toarray(), B.T)
     np.testing.assert_allclose(network.multiply(X), B @ X, **close)
     np.testing.assert_allclose(network.transpose_multiply(Y), B.T @ Y, **close)
-    np.testing.assert_allclose(network.gram_multiply(X), B.T @ B @ X, **close)
-    np.testing.assert_allclose(network.gram_diagonal, np.diag(B.T @ B), **close)
     np.testing.assert_allclose(network.consensus_weights[0], np.abs(B).sum(axis=0), **close)
     np.testing.assert_allclose(network.consensus_weights[1], np.abs(B).sum(axis=1), **close)
     smallest = np.linalg.lstsq(B.T, B.T @ Y, rcond=None)[0]

@@ -577,6 +577,16 @@ def test_a_tolerance_that_rounding_does_not_reach():
     assert result.residual < 1e-10
 
 
+def test_going_on_forgets_how_far_the_last_run_had_come():
+    """The kept acceleration does not count the residual of the new data as a hundred steps without progress."""
+    run = fa.Solver(PROBLEM, NETWORK, rng=0, tol=1e-10)
+    run.run(50_000)
+    kept = run._run._anderson
+    assert kept is not None and kept._stale_from < 1e-3
+    run.update(PROBLEM)
+    assert run._run._anderson is kept and kept._count > 0 and kept._stale_from == np.inf
+
+
 def test_what_is_refused_changes_nothing():
     run = fa.Solver(PROBLEM, NETWORK, rng=0, tol=1e-6)
     run.run(50_000)
