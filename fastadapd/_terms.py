@@ -114,7 +114,7 @@ class Term:
             i = int(np.argmax(wrong))
             agent = f" of agent {i}" if P.ndim == 3 else ""
             self._fail(f"{name}{agent} is not positive semidefinite (smallest eigenvalue {np.atleast_1d(low)[i]:.3g}), "
-                       "so the term is not convex")
+                       "so the term is not convex; its sign may be wrong, or give its positive semidefinite part")
         return np.maximum(low, 0.0), np.maximum(high, 0.0)
 
     def _check_constants(self, *names: str) -> None:

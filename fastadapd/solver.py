@@ -613,7 +613,8 @@ def _check_fit(problem: Problem, network: Network) -> None:
         raise InvalidOptionError(f"network must be a fastadapd.Network, not {type(network).__name__}; "
                                  "fastadapd.Network(graph) makes one")
     if network.n_agents != problem.n_agents:
-        raise InvalidOptionError(f"network has {network.n_agents} agents but problem has {problem.n_agents}")
+        raise InvalidOptionError(f"network has {network.n_agents} agents but problem has {problem.n_agents}; "
+                                 "every agent needs both a place in the network and its part of the problem")
 
 
 class _Interruptible:
