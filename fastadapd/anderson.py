@@ -63,14 +63,13 @@ class Anderson:
 
     def forget_point(self) -> None:
         """Keep the differences, but begin anew from the next point: the map has changed a little."""
-        self._last, self._norm, self._smallest = None, np.inf, np.inf
-        self._cuts, self._rest, self._stride = 0, 0, 0.0
-        self._stale, self._stale_from = 0, np.inf
+        self._begin_anew(self._count, 0)
+        self._stride, self._stale, self._stale_from = 0.0, 0, np.inf
 
-    def _pause(self, steps: int) -> None:
-        """Empty the memory, and go so many steps without."""
-        self.forget_point()
-        self._count, self._rest = 0, steps
+    def _begin_anew(self, count: int, rest: int) -> None:
+        """Keep so many of the differences, and go so many steps without."""
+        self._last, self._norm, self._smallest = None, np.inf, np.inf
+        self._count, self._cuts, self._rest = count, 0, rest
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
@@ -129,7 +128,8 @@ class Anderson:
             self._stale_from, self._stale = norm, 0
         self._stale += 1
         if self._stale > _STALE:
-            self._pause(_LONG_REST)
+            self._stale, self._stale_from = 0, np.inf
+            self._begin_anew(0, _LONG_REST)
             return after
         last, self._last = self._last, (residual, after)
         products = self._residuals[: min(self._count, len(self._gram))] @ residual
@@ -164,7 +164,7 @@ class Anderson:
         if self._cuts == 0 or norm < _PROGRESS * self._cut_from[0]:
             self._cuts, self._cut_from = 0, (norm, after)
         if self._cuts == _CUTS:
-            self._pause(_REST)
+            self._begin_anew(0, _REST)
             return self._cut_from[1]
         self._cuts += 1
         return after - limit / length * move
