@@ -51,12 +51,13 @@ class Certificate:
     direction: Floats | None = None
 
 
-def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tuple[Floats, float] | None:
+def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tuple[Floats, Floats, float] | None:
     """Whether multipliers prove that no point near x satisfies all constraints.
 
     A feasible point needs ``sum_i theta_i' g_i <= 0``. The sum is quadratic: its smallest value near x is bounded from
     below once by the tangent over the part of the large box in the agents' boxes, once along the eigenvectors of its
-    Hessian. Sets that meet in a single point look apart by rounding: the gap must be visible.
+    Hessian. Sets that meet in a single point look apart by rounding: the gap must be visible. Multipliers on their way
+    to infinity still carry the slope of the costs: if they prove nothing, the nearest ones without a slope may.
 
     Parameters
     ----------
@@ -67,42 +68,70 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
 
     Returns
     -------
-    (weights, radius) or None
-        Weights (N,) are the agents' parts ``theta_i' g_i(x)``.
+    (multipliers, weights, radius) or None
+        Multipliers (M,); weights (N,) are the agents' parts ``theta_i' g_i(x)``.
     """
     if not np.isfinite(theta).all():
         return None
     low, high = problem.box
     if (low > high).any():
-        return _boxes_apart(problem), np.inf
+        return theta, _boxes_apart(problem), np.inf
     if not theta.any():
         return None
     radius = _REACH * length
     low, high = np.maximum(low, x - radius), np.minimum(high, x + radius)
     if (low > high).any():
         return None
-    weights, size = np.zeros(problem.n_agents), 0.0
+    values = _values(problem, x, theta)
+    if values.sum() <= 0 and (low <= x).all() and (x <= high).all():
+        return None  # no lower bound is above the value at x
+    if _positive(problem, x, theta, low, high, radius):
+        return theta, values, radius
+    theta = _without_slope(problem, x, theta)
+    return (theta, _values(problem, x, theta), radius) if _positive(problem, x, theta, low, high, radius) else None
+
+
+def _values(problem: Problem, x: Floats, theta: Floats) -> Floats:
+    """The agents' parts ``theta_i' g_i(x)``."""
+    values = np.zeros(problem.n_agents)
     for group, rows in problem.constraint_rows():
-        parts = theta[rows] * group.term.value(x)
-        weights[group.agents] += parts.sum(axis=1)
-        size += float(np.abs(parts).sum())
-    if weights.sum() <= 0 and (low <= x).all() and (x <= high).all():
-        return None  # the two bounds below are not above the value at x
-    slope, hessian, pull = np.zeros(problem.dim), np.zeros((problem.dim, problem.dim)), 0.0
+        values[group.agents] += (theta[rows] * group.term.value(x)).sum(axis=1)
+    return values
+
+
+def _without_slope(problem: Problem, x: Floats, theta: Floats) -> Floats:
+    """Multipliers nearby whose sum ``sum_i J_i(x)' theta_i`` is 0; each changes relative to its own size."""
+    gradients = np.zeros((problem.n_rows, problem.dim))
+    for group, rows in problem.constraint_rows():
+        gradients[rows] = group.term.jacobian(np.broadcast_to(x, (len(group.agents), problem.dim)))
+    taking = np.flatnonzero(theta)
+    weighted = theta[taking, None] * gradients[taking]
+    if not np.isfinite(weighted).all():
+        return theta
+    nearest = np.zeros_like(theta)
+    nearest[taking] = 1.0 - np.linalg.lstsq(weighted.T, weighted.sum(axis=0), rcond=None)[0]
+    return theta * np.maximum(nearest, 0.0)
+
+
+def _positive(problem: Problem, x: Floats, theta: Floats, low: Floats, high: Floats, radius: float) -> bool:
+    """Whether ``sum_i theta_i' g_i`` is positive wherever low <= x <= high."""
+    value = size = pull = 0.0
+    slope, hessian = np.zeros(problem.dim), np.zeros((problem.dim, problem.dim))
     for group, rows in problem.constraint_rows():
         at = np.broadcast_to(x, (len(group.agents), problem.dim))
+        parts = theta[rows] * group.term.value(x)
+        value, size = value + float(parts.sum()), size + float(np.abs(parts).sum())
         pull += float((np.abs(theta[rows]) * group.term.row_norms(at)).sum())
         slope += np.einsum("ir,irj->j", theta[rows], group.term.jacobian(at))
         hessian += group.term.weighted_hessian(theta[rows])
     if not (np.isfinite(hessian).all() and np.isfinite(slope).all() and np.isfinite(size)):
-        return None
+        return False
     in_box = np.minimum(slope * (low - x), slope * (high - x)).sum()
     curvatures, vectors = np.linalg.eigh(hessian)
     along, curved = np.abs(vectors.T @ slope), curvatures > 1e-12 * max(float(curvatures.max(initial=0.0)), 0.0)
     falls = np.divide(along**2, 2.0 * curvatures, out=np.full_like(along, np.inf), where=curved)
     in_ball = -np.minimum(falls, along * radius * np.sqrt(problem.dim)).sum()
-    lowest = weights.sum() + max(float(in_box), float(in_ball))
-    return (weights, radius) if lowest > max(1e-9 * size, _GAP * length * pull) and lowest > 0 else None
+    return bool(value + max(float(in_box), float(in_ball)) > max(1e-9 * size, _GAP * radius / _REACH * pull, 0.0))
 
 
 def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,

@@ -364,7 +364,7 @@ class Solver:
         for theta, force in self._growing_multipliers():
             length, forces = self._evaluate.size(x), None
             if (proof := certificates.infeasible(self._inner, x, theta, length)) is not None:
-                weights, radius = proof
+                theta, weights, radius = proof
             elif sets and (other := certificates.sets_apart(self._inner, x, theta, force, length)) is not None:
                 theta, forces, radius = other
                 weights, forces = np.linalg.norm(forces, axis=1), forces / self._units
@@ -373,9 +373,9 @@ class Solver:
             names = np.argsort(-weights, kind="stable")[: max(1, int((weights > 0.01 * weights.max()).sum()))]
             self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, self._per_agent(theta), forces)
             return Status.INFEASIBLE
-        proof = certificates.unbounded(self._inner, x, self._means[0][1], self._evaluate.size(np.zeros_like(x)))
-        if proof is not None:
-            direction, radius = proof
+        fall = certificates.unbounded(self._inner, x, self._means[0][1], self._evaluate.size(np.zeros_like(x)))
+        if fall is not None:
+            direction, radius = fall
             change = self.problem.values((x + direction) * self._units) - self.problem.values(x * self._units)
             names = np.argsort(change, kind="stable")[: max(1, int((change < 0.01 * change.min()).sum()))]
             direction = direction * self._units

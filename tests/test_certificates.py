@@ -94,13 +94,13 @@ def box_and_equation(rng, n, N):
 
 
 @pytest.mark.parametrize("make", [balls, half_spaces, box_and_equation])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(10))
 def test_contradictions_are_proven(make, seed):
     rng = np.random.default_rng(seed)
     n, N = int(rng.integers(1, 5)), int(rng.integers(3, 7))
     n = min(n, N - 1)
     problem = make(rng, n, N)
-    result = fa.solve(problem, random_network(N, rng), rng=0, max_epochs=20_000)
+    result = fa.solve(problem, random_network(N, rng), rng=0, max_epochs=2_000)
     assert result.status == fa.Status.INFEASIBLE and not result.success
     proof = result.certificate
     assert proof.kind == "infeasible" and proof.direction is None and proof.radius > 0
@@ -176,16 +176,26 @@ def test_sets_that_meet_in_one_point_are_not_apart(seed):
 
 
 @pytest.mark.parametrize("equality", [False, True])
-def test_a_contradiction_far_away_is_none_here(equality):
-    """x <= 0 and 1e-5 x >= 1: no point of both within 1e5, and one beyond if the slopes differ by a hair."""
+def test_sets_that_meet_far_away_contradict_each_other_here_only(equality):
+    """y <= 0 and y >= 1 + 1e-5 x meet where x <= -1e5."""
     kind = AffineEquality if equality else AffineInequality
     theta = np.array([1.0, 1.0])
-    apart = fa.Problem(constraints=kind([[[1.0]], [[-1.0]]], [[0.0], [-1.0]]))
-    weights, radius = certificates.infeasible(apart, np.zeros(1), theta, 1.0)
+    problem = fa.Problem(constraints=kind([[[0.0, 1.0]], [[1e-5, -1.0]]], [[0.0], [-1.0]]))
+    multipliers, weights, radius = certificates.infeasible(problem, np.zeros(2), theta, 1.0)
     assert radius == 1e3 and weights.sum() == 1
-    near = fa.Problem(constraints=kind([[[1.0]], [[-1.0 - 1e-5]]], [[0.0], [-1.0]]))
-    assert certificates.infeasible(near, np.zeros(1), theta, 1.0) is not None  # at -1e5 only
-    assert certificates.infeasible(near, np.zeros(1), theta, 1e3) is None
+    np.testing.assert_array_equal(multipliers, theta)
+    assert certificates.infeasible(problem, np.zeros(2), theta, 1e3) is None
+
+
+@pytest.mark.parametrize("equality", [False, True])
+def test_multipliers_that_carry_the_slope_of_a_cost_prove_what_is_left_without_it(equality):
+    """x <= 0 and x >= 1: multipliers (1, 1.1) prove it as far as -10, (1.05, 1.05) everywhere."""
+    kind = AffineEquality if equality else AffineInequality
+    problem = fa.Problem(constraints=kind([[[1.0]], [[-1.0]]], [[0.0], [-1.0]]))
+    multipliers, weights, radius = certificates.infeasible(problem, np.zeros(1), np.array([1.0, 1.1]), 1.0)
+    assert radius == 1e3 and weights.sum() > 0
+    assert multipliers[0] == pytest.approx(multipliers[1]) and 1 < multipliers[0] < 1.1
+    assert certificates.infeasible(problem, np.zeros(1), np.array([1.1, -1.0]), 1.0) is None
 
 
 @pytest.mark.parametrize("simple", ["box", "nonnegative"])
