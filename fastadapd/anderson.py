@@ -6,14 +6,18 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fastadapd._terms import Floats
 
-_REGULARIZATION = 1e-8
+Single = npt.NDArray[np.float32]
+
+_REGULARIZATION = 1e-5  # of differences of length 1, whose products single precision knows to 1e-6
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
 _FLAT = 0.01  # a residual that changes by less drifts along a line: go on there, twice as far every time
 _STALE = 100  # so many steps in which the residual does not fall to _PROGRESS: the memory is emptied, ...
 _LONG_REST = 50  # ... and so many go without
+_BLOCK = 4096  # numbers of a row
 _CUTS = 8  # so many extrapolations in a row cut to that length, ...
 _PROGRESS = 0.7  # ... while the residual does not fall to this share, lead astray ...
 _REST = 10  # ... and are taken back; then so many steps go without
@@ -25,8 +29,10 @@ class Anderson:
     """Extrapolate ``u <- T(u)`` from the last few values (type II).
 
     With residuals ``r = T(u) - u`` and differences of successive values, the next point is
-    ``T(u) - dT gamma`` where gamma minimizes ``|r - dr gamma|``. Where r hardly changes, as between two changes of the
-    active constraints of a degenerate problem, it is ``T(u) + r``, then ``T(u) + 2 r``, ``T(u) + 4 r``, ...
+    ``T(u) - dT gamma`` where gamma minimizes ``|r - dr gamma|``. The differences dr, of length 1, and dT are kept in
+    single precision: that costs a little of the extrapolation, nothing of the fixed point. Where r hardly changes, as
+    between two changes of the active constraints of a degenerate problem, the next point is ``T(u) + r``, then
+    ``T(u) + 2 r``, ``T(u) + 4 r``, ...
 
     Parameters
     ----------
@@ -48,11 +54,11 @@ class Anderson:
     """
 
     def __init__(self, memory: int, scale: Floats, size: int):
-        self._scale = scale
-        self._residuals = np.empty((memory, len(scale)))
-        self._images = np.empty((memory, size))
+        self._scale, self._units = scale, np.where(scale > 0, scale, 1.0)
+        self._residuals = np.empty((memory, len(scale)), dtype=np.float32)
+        self._images = np.empty((memory, len(scale)), dtype=np.float32)  # in the units of the scale
+        self._tails = np.empty((memory, size - len(scale)))  # of the coordinates that follow
         self._gram = np.zeros((memory, memory))
-        self._products = np.zeros(0)  # of the last residual with the differences in memory
         self._count = 0
         self._last: tuple[Floats, Floats] | None = None
         self._norm = self._smallest = np.inf
@@ -74,7 +80,7 @@ class Anderson:
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
-                "gram": self._gram.copy(), "products": self._products.copy(), "count": self._count, "last": self._last,
+                "tails": self._tails.copy(), "gram": self._gram.copy(), "count": self._count, "last": self._last,
                 "norms": (self._norm, self._smallest), "residual": self.residual,
                 "cuts": (self._cuts, self._cut_from, self._rest, self._stride),
                 "stale": (self._stale, self._stale_from)}
@@ -82,23 +88,32 @@ class Anderson:
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Anderson:
         """The acceleration as it was."""
-        self = cls(0, saved["scale"], 0)
+        self = cls(0, saved["scale"], len(saved["scale"]))
         self._residuals, self._images = saved["residuals"].copy(), saved["images"].copy()
-        self._gram, self._products, self._count = saved["gram"].copy(), saved["products"].copy(), saved["count"]
+        self._tails, self._gram, self._count = saved["tails"].copy(), saved["gram"].copy(), saved["count"]
         self._last, (self._norm, self._smallest), self.residual = saved["last"], saved["norms"], saved["residual"]
         self._cuts, self._cut_from, self._rest, self._stride = saved["cuts"]
         self._stale, self._stale_from = saved["stale"]
         return self
 
-    def _keep(self, residual: Floats, image: Floats, products: Floats) -> None:
-        """Put a difference into memory, given its products with the differences there."""
-        k = self._count % len(self._gram)
+    def _keep(self, change: Floats, length: float, image: Floats) -> None:
+        """Put a difference of this length into memory."""
+        m, k = len(self._scale), self._count % len(self._gram)
+        np.divide(change, length, out=self._residuals[k], casting="same_kind")
+        np.multiply(image[:m], self._units, out=image[:m])
+        np.divide(image[:m], length, out=self._images[k], casting="same_kind")
+        self._tails[k] = image[m:] / length
         self._count += 1
-        used = min(self._count, len(self._gram))
-        self._residuals[k], self._images[k] = residual, image
-        self._gram[k, : len(products)] = products
-        self._gram[k, k] = residual @ residual
-        self._gram[:used, k] = self._gram[k, :used]
+        products = self._products(self._residuals[k])
+        self._gram[k, : len(products)] = self._gram[: len(products), k] = products
+
+    def _products(self, vector: Single) -> Floats:
+        """With the differences in memory; in single precision within blocks only."""
+        total = np.zeros(min(self._count, len(self._gram)))
+        for first in range(0, len(vector), _BLOCK):
+            block = slice(first, first + _BLOCK)
+            total += self._residuals[: len(total), block] @ vector[block]
+        return total
 
     def mix(self, before: Floats, after: Floats) -> Floats:
         """The next point from ``u`` and ``T(u)``.
@@ -132,32 +147,26 @@ class Anderson:
             self._begin_anew(0, _LONG_REST)
             return after
         last, self._last = self._last, (residual, after)
-        products = self._residuals[: min(self._count, len(self._gram))] @ residual
         scaled = after[:m] * self._scale
         limit = _REACH * math.sqrt(scaled @ scaled)
-        change = None if last is None else residual - last[0]
-        if change is not None and math.sqrt(change @ change) <= _FLAT * norm:
-            self._products = products
-            self._stride = max(1.0, 2.0 * self._stride)
-            return after + min(self._stride, limit / norm) * (after - before) if norm > 0 else after
+        if last is not None:
+            change = residual - last[0]
+            length = math.sqrt(change @ change)
+            if length <= _FLAT * norm:
+                self._stride = max(1.0, 2.0 * self._stride)
+                return after + min(self._stride, limit / norm) * (after - before) if norm > 0 else after
+            if length < np.inf:
+                self._keep(change, length, after - last[1])
         self._stride = 0.0
-        if last is not None and change is not None:
-            self._keep(change, after - last[1], products - self._products)
-            k = (self._count - 1) % len(self._gram)
-            if k == len(products):
-                products = np.append(products, 0.0)
-            products[k] = self._residuals[k] @ residual
-        self._products, used = products, len(products)
-        gram = self._gram[:used, :used]
-        trace = float(gram.trace())
-        if not 0 < trace < np.inf:
+        used = min(self._count, len(self._gram))
+        if used == 0 or not 0 < norm < np.inf:
             return after
-        damped = gram.copy()
-        damped.flat[:: used + 1] += _REGULARIZATION * trace / used
-        gamma = np.linalg.solve(damped, self._products)
-        move = gamma @ self._images[:used]
-        scaled = move[:m] * self._scale
-        length = math.sqrt(scaled @ scaled)
+        damped = self._gram[:used, :used].copy()
+        damped.flat[:: used + 1] += _REGULARIZATION
+        gamma = np.linalg.solve(damped, self._products((residual / norm).astype(np.float32)))
+        scaled = (gamma.astype(np.float32) @ self._images[:used]).astype(np.float64)
+        length = norm * math.sqrt(scaled @ scaled)
+        move = norm * np.concatenate([scaled / self._units, gamma @ self._tails[:used]])
         if length <= limit:
             self._cuts = 0
             return after - move

@@ -37,6 +37,12 @@ def test_a_linear_map_is_solved_in_one_mix_per_coordinate(seed):
     assert all(error < share * left for error, share in zip(errors[1:], (0.2, 1e-2, 1e-5), strict=True))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_single_precision_of_the_memory_does_not_limit_that_of_the_point(seed):
+    step, start = contraction(seed), FIXED + np.random.default_rng(seed + 10).normal(size=5)
+    np.testing.assert_allclose(run(step, start, 16), FIXED, rtol=1e-13)
+
+
 def test_the_first_mix_is_the_image_itself():
     step, acceleration = contraction(0), Anderson(3, np.ones(5), 5)
     after = step(FIXED + 1)
@@ -142,7 +148,7 @@ def test_only_scaled_coordinates_count_and_the_others_follow():
     np.testing.assert_allclose(u, np.r_[FIXED, C @ FIXED], rtol=1e-6)
 
 
-@pytest.mark.parametrize("power", [-20, 20])
+@pytest.mark.parametrize("power", [-480, -20, 20, 480])
 def test_a_common_factor_of_the_scale_does_not_matter(power):
     step, start = contraction(3), FIXED + np.arange(5.0)
     expected = run(step, start, 8)

@@ -862,7 +862,7 @@ def test_sums_of_the_acceleration_are_counted(monkeypatch, memory):
     assert result.communications == 105 * N + (4 + len(mixes)) * 2 * N
     # every agent woke once per epoch
     sent = 2 * 3 * 105 * NETWORK.degrees.sum()
-    assert result.floats_sent == sent + (4 * 4 + (memory + 1) * len(mixes)) * 2 * N
+    assert result.floats_sent == sent + (4 * 4 + (3 * memory + 4) * len(mixes)) * 2 * N
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ class _AdaptiveRun(_ADAPDRun):
         cold = start.lambda_ is None and start.theta is None
         self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
         self._farthest = 0.0
-        self._memory = min(int(memory), _MOST, _MEMORY_BYTES // (16 * self._point.size))
+        self._memory = min(int(memory), _MOST, _MEMORY_BYTES // (8 * self._point.size))
         self._anderson: Anderson | None = None
         self._before: Floats | None = None
         self._size_then, self._balanced = np.inf, False
@@ -256,16 +256,18 @@ class _AdaptiveRun(_ADAPDRun):
             self._anderson = self._before = None
 
     def _extrapolate(self) -> None:
-        self._forget_disagreement()  # so that the point alone says what the next period does
         after = self._point.copy()
+        mixed = after
         if self._before is not None:
             if self._anderson is None:
                 scale = self._rule.metric(self._weight, self.state.x)
                 self._anderson = Anderson(self._memory, scale, after.size)
             mixed = self._anderson.mix(self._before, after)
-            self._sums += 1, self._memory + 1  # a row of the Gram matrix and the norm of the residual
-            if mixed is not after and np.isfinite(mixed).all():
-                self._replace(mixed)
+            # products of r, dr and dT with those in memory (of dT for the length of what it moves), and four norms
+            self._sums += 1, 3 * self._memory + 4
+        if mixed is not after and np.isfinite(mixed).all():
+            self._replace(mixed)
+        self._forget_disagreement()  # so that the point alone says what the next period does
         self._before = self._point.copy()
 
     def _replace(self, point: Floats) -> None:
@@ -275,7 +277,6 @@ class _AdaptiveRun(_ADAPDRun):
         state.since[:] = K + 1
         self._point[:] = point
         self._rule.into_domain(state.x, state.theta)
-        self._forget_disagreement()
 
     def inherit(self, other: Run) -> None:
         if isinstance(other, _AdaptiveRun):
