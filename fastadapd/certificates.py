@@ -157,6 +157,8 @@ def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,
     """
     radius, N = _REACH * length, problem.n_agents
     force = force - force.mean(axis=0)
+    if not force.any():
+        return None
     if not _no_common_point(problem, x, theta, force, length):
         return None
     order, count = np.argsort(-np.linalg.norm(force, axis=1), kind="stable"), 2

@@ -26,7 +26,7 @@ from fastadapd.scaling import coordinate_units
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
-_PROOF_EPOCHS = 100  # at which, after the first look, proofs are looked for again, and then every fifth of the run
+_PROOF_EPOCHS = 100  # of the second look for proofs; the next ones come when half as many have passed
 _STALL_EPOCHS = 30_000
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
@@ -351,13 +351,14 @@ class Solver:
 
     def _hopeless(self, now: int, residual: float) -> Status | None:
         """INFEASIBLE, UNBOUNDED or STALLED, if that is sure."""
-        if residual < 0.9 * self._best[0] or not self._tol:
+        improved = residual < 0.9 * self._best[0]
+        if improved or not self._tol:
             self._best = residual, now
         long_ago = now >= _STALL_EPOCHS * self.problem.n_agents and self._best[1] <= 0.25 * now
         stalled = long_ago and self._moved(now) < 0.05
-        if now < self._next_proof and not stalled:
+        if not stalled and (now < self._next_proof or (improved and now < 2 * self._next_proof)):
             return None
-        self._next_proof = now + max(now // 5, _PROOF_EPOCHS * self.problem.n_agents - now)
+        self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
         x = self._means[-1][1]
         names = np.zeros(0, dtype=np.int64)
         sets = any(group.term.is_set for group in self._inner.regularizers)
