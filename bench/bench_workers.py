@@ -1,4 +1,4 @@
-"""Activations per second of two workers and of one, by turns: ``pytest bench/bench_workers.py``.
+"""Two workers and one, activations per second and whole solves, by turns: ``pytest bench/bench_workers.py``.
 
 Wall time, which says something only where both have a processor to themselves, so of each the quickest round counts.
 """
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from bench_engines import case, ellipsoids, least_squares
 
+import fastadapd as fa
 from fastadapd import clocks, engines, pieces
 from fastadapd.engines.packing import OK
 from fastadapd.methods import ADAPD
@@ -55,3 +56,28 @@ def bench_workers(benchmark, keep, agent, N, n):
     if benchmark.stats is not None:
         keep("workers", agent.__name__, N, n, 1, seconds=min(alone) / count)
         keep("workers", agent.__name__, N, n, 2, seconds=benchmark.stats.stats.min / count)
+
+
+@pytest.mark.parametrize("N", [30, 200, 1_000], ids="N{}".format)
+@pytest.mark.benchmark(group="ensembles")
+def bench_solve_many(benchmark, keep, N):
+    if reason := engines.availability()["c"]:
+        pytest.skip(f"engine 'c' is not available: {reason}")
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("two workers need two processors")
+    drawn = [case(ellipsoids, N, 20) for _ in range(4)]
+    problems, networks, alone = [problem for problem, _ in drawn], [network for _, network in drawn], []
+
+    def solve(workers):
+        return fa.solve_many(problems, networks, rng=0, workers=workers, engine="c", tol=1e-4)
+
+    def turn():
+        start = time.perf_counter()
+        assert all(result.success for result in solve(1))
+        alone.append(time.perf_counter() - start)
+
+    results = benchmark.pedantic(solve, (2,), setup=turn, rounds=7, warmup_rounds=1)
+    assert all(result.success for result in results)
+    if benchmark.stats is not None:
+        keep("ensembles", N, 1, seconds=min(alone))
+        keep("ensembles", N, 2, seconds=benchmark.stats.stats.min)

@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter, config):
     medians = config.stash[MEDIANS]
     if medians:
         terminalreporter.section("fastadapd: medians")
-        for lines in (activations, floors, workers, solves, processes, targets):
+        for lines in (activations, floors, workers, ensembles, solves, processes, targets):
             for line in lines(medians):
                 terminalreporter.write_line(line)
 
@@ -82,6 +82,14 @@ def workers(medians: dict[tuple, float]) -> Iterator[str]:
         _, agents, N, n = case
         one, two = medians[*case, 1], medians[*case, 2]
         yield f"  {agents:<15}N = {N:<8,}n = {n:<19}{1e-6 / one:>12.2f}{1e-6 / two:>12.2f}{one / two:>10.2f}"
+
+
+def ensembles(medians: dict[tuple, float]) -> Iterator[str]:
+    if found := cases(medians, "ensembles"):
+        yield f"{'milliseconds for four solves, quickest rounds':<52}{'1 worker':>12}{'2 workers':>12}{'1/2':>10}"
+    for case in found:
+        one, two = medians[*case, 1], medians[*case, 2]
+        yield f"  {'':<15}N = {case[1]:<31,}{cell(one, 1e-3, 12)}{cell(two, 1e-3, 12)}{cell(one, two, 10)}"
 
 
 def solves(medians: dict[tuple, float]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -141,6 +141,27 @@ class Term:
         """
         return self if self.n_agents is None else self._cut(i, None)
 
+    def likeness(self) -> Hashable:
+        """What terms have in common that `stack` can join: kind, shapes, and whether their matrix is diagonal."""
+        kept = [(name, np.shape(value) if isinstance(value, (np.ndarray, np.floating)) else value)
+                for name, value in vars(self).items()]
+        return type(self), "P" in self._axes and is_diagonal(vars(self)["P"]), *kept
+
+    @staticmethod
+    def stack(terms: Sequence[Term]) -> Term:
+        """One stacked term from terms of one `likeness`, of an agent each; that term itself where all are the same."""
+        first = terms[0]
+        if not first._axes or all(term is first for term in terms):
+            return first
+        together = copy.copy(first)
+        together.n_agents = len(terms)
+        for name, value in vars(first).items():
+            if isinstance(value, (np.ndarray, np.floating)):
+                stacked = np.stack([getattr(term, name) for term in terms])
+                stacked.flags.writeable = False
+                setattr(together, name, stacked)
+        return together
+
     def parts(self, length: int) -> Iterator[tuple[slice, Self]]:
         """The term of so many agents at a time, and which of all agents they are.
 
@@ -187,6 +208,11 @@ class Term:
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}{getattr(self, name).shape}" for name in self._axes)
         return f"{type(self).__name__}({shapes})"
+
+
+def is_diagonal(P: Floats) -> bool:
+    """Whether a matrix, or every one of several, is."""
+    return np.count_nonzero(P) == np.count_nonzero(np.diagonal(P, axis1=-2, axis2=-1))
 
 
 def multiply(A: Floats, x: Floats) -> Floats:

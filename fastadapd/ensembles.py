@@ -17,6 +17,7 @@ from fastadapd.result import Result
 from fastadapd.solver import Solver
 
 _TURN = 0.1  # seconds
+_WORTHWHILE = 100  # agents, from which on threads gain anything
 
 
 def solve_many(
@@ -32,7 +33,8 @@ def solve_many(
     """Solve several problems, or one with several seeds, in threads.
 
     Results are those of `solve` one after the other. Threads pay where the compiled loops, which run side by side, take
-    most of the time: from about a hundred agents on. Ctrl-C ends all, with KeyboardInterrupt and no results.
+    most of the time: from about a hundred agents on; below they even cost a little. Ctrl-C ends all, with
+    KeyboardInterrupt and no results.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ def solve_many(
         A sequence: the seed of each. Otherwise solve number k has the k-th generator of
         ``numpy.random.default_rng(rng).spawn(count)``.
     workers : int, optional
-        Solves at a time; by default as many as there are processors.
+        Solves at a time; by default as many as there are processors, or 1 if every problem has less than 100 agents.
     max_epochs, time_limit
         As for `solve`, for each.
     **options
@@ -79,7 +81,7 @@ def solve_many(
     if any(length != count for length in lengths.values()):
         raise InvalidOptionError("sequences differ in length: " + ", ".join(f"{k} has {v}" for k, v in lengths.items()))
     if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = _processors() if _agents(problems) >= _WORTHWHILE else 1
     if not (as_number("workers", workers) >= 1 and float(workers).is_integer()):
         raise InvalidOptionError(f"workers is {workers}; it must be a positive integer")
     own = np.random.default_rng(rng).spawn(count) if not isinstance(rng, Sequence) else rng
@@ -111,3 +113,14 @@ def solve_many(
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _agents(problems: Problem | Sequence[Problem]) -> int:
+    """Of the largest problem."""
+    several = problems if isinstance(problems, Sequence) else [problems]
+    return max((problem.n_agents for problem in several if isinstance(problem, Problem)), default=0)
+
+
+def _processors() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

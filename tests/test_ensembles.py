@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ def test_results_are_those_of_one_solve_after_the_other(workers):
     assert all(result.success for result in expected)
     for rng in (7, np.random.default_rng(7), np.random.default_rng(7).spawn(5)):
         assert_same(fa.solve_many(PROBLEMS, NETWORKS, rng=rng, workers=workers, engine=engine, tol=1e-7), expected)
+
+
+@pytest.mark.parametrize(("N", "several"), [(99, False), (100, True)])
+def test_threads_by_default_where_they_pay(N, several, monkeypatch):
+    monkeypatch.setattr(fa.ensembles, "_processors", lambda: 3)
+    threads = set()
+    problem = fa.Problem(fa.objectives.Quadratic(np.eye(2), np.ones((N, 2))))
+    fa.solve_many(problem, fa.Network(fa.graphs.small_world(N, N, rng=0)), rng=list(range(12)), engine=engine,
+                  callback=lambda _: (threads.add(threading.get_ident()), time.sleep(0.01))[1], max_epochs=20)
+    assert (len(threads) > 1) == several
 
 
 def test_one_problem_with_several_seeds():

@@ -227,3 +227,45 @@ def test_a_term_that_says_too_little():
         Other().prox(np.zeros(2))
     with pytest.raises(TypeError, match="Other has no CVXPY form"):
         Other().to_cvxpy(None)
+
+
+def test_alike_terms_of_agents_are_stacked():
+    """However many agents: as many groups as there are kinds of terms, in the order of every agent's own."""
+    rng, N = np.random.default_rng(0), 40
+    G, h = rng.normal(size=(N, 2, 3)), rng.normal(size=(N, 2))
+    level, upper, q = rng.uniform(1, 2, N), rng.uniform(1, 2, (N, 3)), rng.normal(size=(N, 3))
+    P = np.array([np.diag(d) if k % 4 else np.outer(d, d) + np.eye(3) for k, d in enumerate(rng.uniform(1, 2, (N, 3)))])
+    shared = Box(-1, 1)
+
+    def constraints(i):
+        both = [AffineInequality(G[i], h[i]), Ellipsoid(np.eye(3), q[i], level[i])]
+        return both[:: 1 - 2 * (i % 2)][: 1 + i % 3]
+
+    problem = fa.Problem.from_agents([
+        fa.Agent(Quadratic(P[i], q[i]), Box(-1, upper[i]) if i < 10 else shared if i < 30 else None, constraints(i))
+        for i in range(N)])
+    assert len(problem.objectives) == 2  # full and diagonal
+    assert len(problem.regularizers) == 3 and len(problem.constraints) == 4
+    assert [group.term.n_agents for group in problem.regularizers] == [10, None, None]
+    assert problem.regularizers[1].term is shared
+    for i in range(N):
+        objective, regularizer, own = problem.agent(i)
+        np.testing.assert_array_equal(objective[0].P, P[i])
+        np.testing.assert_array_equal(objective[0].q, q[i])
+        assert objective[0].lipschitz == pytest.approx(np.linalg.eigvalsh(P[i])[-1]) == problem.lipschitz()[i]
+        assert type(regularizer) is (Box if i < 30 else Zero)
+        if i < 10:
+            np.testing.assert_array_equal(regularizer.upper, upper[i])
+        assert [type(term) for term in own] == [type(term) for term in constraints(i)]
+        for ours, given_ in zip(own, constraints(i), strict=True):
+            for name in ours._axes:
+                np.testing.assert_array_equal(getattr(ours, name), getattr(given_, name))
+    x, place = rng.normal(size=(N, 3)), [0] * N
+    values = np.zeros(problem.n_rows)
+    for group, rows in problem.constraint_rows():
+        values[rows] = group.term.value(x[group.agents])
+        for i, own in zip(group.agents, rows, strict=True):
+            assert own[0] == problem.row_ptr[i] + place[i]
+            place[i] += len(own)
+    expected = [term.value(x[i]) for i in range(N) for term in constraints(i)]
+    np.testing.assert_allclose(values, np.concatenate(expected))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastadapd import constraints, objectives, regularizers
-from fastadapd._terms import Floats, Term
+from fastadapd._terms import Floats, Term, is_diagonal
 from fastadapd.network import Network
 from fastadapd.pieces import Pieces
 from fastadapd.problem import Group, Problem
@@ -41,6 +41,7 @@ REGULARIZERS: dict[type[Term], tuple[str, int]] = {
 }
 PANEL, DIAGONAL = 4, 16  # of symmetric matrices: rows of a panel, and what a diagonal one adds to the code of its term
 OK, NOT_FINITE, BAD_AGENT = 0, -1, -2
+_BLOCK = 1 << 16  # numbers placed at a time
 MOMENTUM = {"global": 0, "local": 1}
 MEASURES = ("value", "violation", "distance", "complementarity", "stationarity", "gradient", "reaction", "force")
 
@@ -201,15 +202,15 @@ def pack_problem(problem: Problem) -> ProblemArrays:
                 next_own[group.agents] += size
             data[start : start + size] = np.concatenate([a.reshape(-1) for a, _ in arrays]) if arrays else 0.0
             return start
-        starts = next_own.copy()
-        # stacked terms are held by all agents, so the stretches of all agents are equally long
-        table = data[shared_size:].reshape(N, -1)
-        column = int(starts[0]) - shared_size
+        starts = next_own[group.agents]
+        next_own[group.agents] += size
+        to = starts.copy()
         for array, axes in arrays:
             width = math.prod(array.shape[array.ndim - axes :])
-            table[:, column : column + width] = array.reshape(-1, width)
-            column += width
-        next_own[:] += size
+            for k in range(0, len(to), step := max(1, _BLOCK // width)):
+                part = array[k : k + step] if array.ndim > axes else array
+                data[to[k : k + step, None] + np.arange(width)] = part.reshape(-1, width)
+            to += width
         return starts
 
     costs, limits = _Blocks(problem, problem.objectives), _Blocks(problem, problem.constraints)
@@ -323,15 +324,11 @@ def _packed(term: Term, dim: int) -> list[tuple[Floats, int]]:
     parts = list(zip(arrays, term._axes.values(), strict=True))
     if "P" in term._axes:  # symmetric, and the last
         P, _ = parts.pop()
-        if _is_diagonal(P):
+        if is_diagonal(P):
             parts.append((np.diagonal(P, axis1=-2, axis2=-1), 1))
         else:
             parts += [(P[..., j : j + PANEL, j:], 2) for j in range(0, dim, PANEL)]
     return parts
-
-
-def _is_diagonal(P: Floats) -> bool:
-    return np.count_nonzero(P) == np.count_nonzero(np.diagonal(P, axis1=-2, axis2=-1))
 
 
 def _size(parts: list[tuple[Floats, int]]) -> int:
@@ -340,4 +337,4 @@ def _size(parts: list[tuple[Floats, int]]) -> int:
 
 def _code(table: dict[type[Term], tuple[str, int]], term: Term) -> int:
     P = getattr(term, "P", None)
-    return table[type(term)][1] + (DIAGONAL if P is not None and _is_diagonal(P) else 0)
+    return table[type(term)][1] + (DIAGONAL if P is not None and is_diagonal(P) else 0)
