@@ -141,21 +141,26 @@ class Term:
         """
         return self if self.n_agents is None else self._cut(i, None)
 
+    def some(self, at: NDArray[np.int64]) -> Self:
+        """The term of the agents at these places of the agents' axis."""
+        return self if self.n_agents is None else self._cut(at, len(at))
+
     def likeness(self) -> Hashable:
         """What terms have in common that `stack` can join: kind, shapes, and whether their matrix is diagonal."""
-        kept = [(name, np.shape(value) if isinstance(value, (np.ndarray, np.floating)) else value)
-                for name, value in vars(self).items()]
-        return type(self), "P" in self._axes and is_diagonal(vars(self)["P"]), *kept
+        kept: list[Any] = [type(self), "P" in self._axes and is_diagonal(vars(self)["P"])]
+        for name, value in vars(self).items():
+            if isinstance(value, (np.ndarray, np.floating)):
+                kept.append((name, value.shape))
+            else:
+                kept.append((name, value if isinstance(value, Hashable) else id(value)))
+        return tuple(kept)
 
     @staticmethod
     def stack(terms: Sequence[Term]) -> Term:
-        """One stacked term from terms of one `likeness`, of an agent each; that term itself where all are the same."""
-        first = terms[0]
-        if not first._axes or all(term is first for term in terms):
-            return first
-        together = copy.copy(first)
+        """One stacked term from terms of one `likeness`, of an agent each."""
+        together = copy.copy(terms[0])
         together.n_agents = len(terms)
-        for name, value in vars(first).items():
+        for name, value in vars(together).items():
             if isinstance(value, (np.ndarray, np.floating)):
                 stacked = np.stack([getattr(term, name) for term in terms])
                 stacked.flags.writeable = False
@@ -176,7 +181,7 @@ class Term:
         for k in range(0, self.n_agents, length):
             yield slice(k, k + length), self._cut(slice(k, k + length), min(length, self.n_agents - k))
 
-    def _cut(self, at: int | slice, n_agents: int | None) -> Self:
+    def _cut(self, at: int | slice | NDArray[np.int64], n_agents: int | None) -> Self:
         some = copy.copy(self)
         some.n_agents = n_agents
         for name, value in vars(self).items():

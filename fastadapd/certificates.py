@@ -85,10 +85,10 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
     values = _values(problem, x, theta)
     if values.sum() <= 0 and (low <= x).all() and (x <= high).all():
         return None  # no lower bound is above the value at x
-    if _positive(problem, x, theta, low, high, radius):
+    if _positive(problem, x, theta, low, high, length):
         return theta, values, radius
     theta = _without_slope(problem, x, theta)
-    return (theta, _values(problem, x, theta), radius) if _positive(problem, x, theta, low, high, radius) else None
+    return (theta, _values(problem, x, theta), radius) if _positive(problem, x, theta, low, high, length) else None
 
 
 def _values(problem: Problem, x: Floats, theta: Floats) -> Floats:
@@ -113,7 +113,7 @@ def _without_slope(problem: Problem, x: Floats, theta: Floats) -> Floats:
     return theta * np.maximum(nearest, 0.0)
 
 
-def _positive(problem: Problem, x: Floats, theta: Floats, low: Floats, high: Floats, radius: float) -> bool:
+def _positive(problem: Problem, x: Floats, theta: Floats, low: Floats, high: Floats, length: float) -> bool:
     """Whether ``sum_i theta_i' g_i`` is positive wherever low <= x <= high."""
     value = size = pull = 0.0
     slope, hessian = np.zeros(problem.dim), np.zeros((problem.dim, problem.dim))
@@ -130,8 +130,8 @@ def _positive(problem: Problem, x: Floats, theta: Floats, low: Floats, high: Flo
     curvatures, vectors = np.linalg.eigh(hessian)
     along, curved = np.abs(vectors.T @ slope), curvatures > 1e-12 * max(float(curvatures.max(initial=0.0)), 0.0)
     falls = np.divide(along**2, 2.0 * curvatures, out=np.full_like(along, np.inf), where=curved)
-    in_ball = -np.minimum(falls, along * radius * np.sqrt(problem.dim)).sum()
-    return bool(value + max(float(in_box), float(in_ball)) > max(1e-9 * size, _GAP * radius / _REACH * pull, 0.0))
+    in_ball = -np.minimum(falls, along * _REACH * length * np.sqrt(problem.dim)).sum()
+    return bool(value + max(float(in_box), float(in_ball)) > max(1e-9 * size, _GAP * length * pull, 0.0))
 
 
 def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,

@@ -170,7 +170,7 @@ class Problem:
 
         def groups(name: str) -> tuple[Group, ...]:
             in_order = sorted(alike[name].items(), key=lambda item: item[0][0])  # an agent's first term comes first
-            return tuple(Group(Term.stack(terms), np.array(holders)) for _, (holders, terms) in in_order)
+            return tuple(group for _, (holders, terms) in in_order for group in _together(np.array(holders), terms))
 
         self = cls.__new__(cls)
         self._finish(len(agents), dim, groups("objective"), groups("regularizer"), groups("constraints"))
@@ -305,6 +305,22 @@ class Problem:
 
     def __repr__(self) -> str:
         return f"Problem({self.n_agents} agents, {self.dim} coordinates, {self.n_rows} constraint rows)"
+
+
+def _together(agents: NDArray[np.int64], terms: list[Term]) -> Iterator[Group]:
+    """Groups of alike terms: one for each of the few objects that many agents hold, and one for all others, stacked."""
+    if not terms[0]._axes:
+        yield Group(terms[0], agents)
+        return
+    objects = np.array([id(term) for term in terms])
+    others = np.ones(len(terms), dtype=bool)
+    for each, count in zip(*np.unique(objects, return_counts=True), strict=True):
+        if count > max(1, len(terms) // 8) or len(terms) == 1:
+            same = objects == each
+            others &= ~same
+            yield Group(terms[int(np.argmax(same))], agents[same])
+    if others.any():
+        yield Group(Term.stack([terms[k] for k in np.flatnonzero(others)]), agents[others])
 
 
 def _as_tuple(value: Any, kind: type[_T], name: str) -> tuple[_T, ...]:

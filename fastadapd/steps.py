@@ -114,17 +114,15 @@ def constraint_constants(problem: Problem, multiplier_bound: ArrayLike | None, j
     """T_i L_gi and C_i of every agent; `who` asks, for the messages."""
     N = problem.n_agents
     curvature, norm_squared = np.zeros(N), np.zeros(N)
-    domain = np.zeros(N, dtype=np.int64)  # the regularizer of every agent
-    for k, group in enumerate(problem.regularizers):
-        domain[group.agents] = k
     for group in problem.constraints:
         # <theta_i, L_gi> <= |theta_i| |L_gi| with one entry of L_gi per row
         curvature[group.agents] += group.term.rows * np.asarray(group.term.curvature) ** 2
         if jacobian_bound is None:
-            for k in np.unique(domain[group.agents]):
-                here = np.flatnonzero(domain[group.agents] == k)
-                bound = group.term.jacobian_bound(problem.regularizers[k].term)
-                norm_squared[group.agents[here]] += np.broadcast_to(bound, (len(group.agents),))[here] ** 2
+            for domain in problem.regularizers:
+                both, here, there = np.intersect1d(group.agents, domain.agents, assume_unique=True, return_indices=True)
+                if both.size:
+                    bound = group.term.some(here).jacobian_bound(domain.term.some(there))
+                    norm_squared[both] += np.square(bound)
     if jacobian_bound is not None:
         norm_squared = per_agent("jacobian_bound", jacobian_bound, N) ** 2
     if not np.isfinite(norm_squared).all():

@@ -21,7 +21,10 @@ from strategies import (
 )
 
 import fastadapd as fa
+from fastadapd.constraints import AffineInequality, Ellipsoid
 from fastadapd.methods import ADAPD, adapd
+from fastadapd.objectives import Quadratic
+from fastadapd.regularizers import Box, L2Ball
 
 momenta = pytest.mark.parametrize("momentum", ["local", "global"])
 
@@ -319,6 +322,21 @@ def test_the_jacobian_bound_comes_from_a_bounded_domain(constraint):
         given_ = fa.steps.theory_steps(instance.problem, instance.network, multiplier_bound=1.0, jacobian_bound=bound)
         for name in ("tau", "sigma", "gamma"):
             np.testing.assert_allclose(getattr(with_default, name), getattr(given_, name), rtol=1e-12)
+
+
+def test_the_jacobian_bound_is_that_of_each_agents_own_domain():
+    """Alike terms, stacked, of agents that overlap in part only: ellipsoids of 0 to 2, balls of 1 to 3, boxes of 0."""
+    agents = [fa.Agent(Quadratic(np.eye(2), np.ones(2)),
+                       Box(-1, [1.0, 2.0 + k]) if k % 4 == 0 else L2Ball(5.0 * 10**k, [float(k), 0.0]),
+                       [Ellipsoid((k + 1) * np.eye(2), [float(k), 0.0])] * (k % 4 < 3)
+                       + [AffineInequality([[1.0, k]], [9.0])] * (k % 2)) for k in range(8)]
+    problem = fa.Problem.from_agents(agents)
+    assert len(problem.regularizers) == 2 and len(problem.constraints) == 3
+    expected = [np.sqrt(sum(term.jacobian_bound(agent.regularizer) ** 2 for term in agent.constraints))
+                for agent in agents]
+    T, C = fa.steps.constraint_constants(problem, 1.0, None, "")
+    np.testing.assert_allclose(C, expected, rtol=1e-12)
+    np.testing.assert_allclose(T, [2.0 * (k + 1) * (k % 4 < 3) for k in range(8)], rtol=1e-12)
 
 
 def test_the_gap_stays_under_the_bound_of_the_theory():

@@ -156,11 +156,16 @@ def test_a_common_factor_of_the_scale_does_not_matter(power):
 
 
 def test_a_checkpoint_goes_on():
-    step, acceleration = contraction(4), Anderson(3, np.ones(5), 5)
-    u = FIXED + 1.0
+    step, acceleration = contraction(4), Anderson(3, np.ones(5), 7)
+
+    def longer(u):
+        image = step(u[:5])
+        return np.r_[image, image[0] ** 2, image @ image]
+
+    u = np.r_[FIXED + 1.0, 0.0, 0.0]
     for _ in range(5):
-        u = acceleration.mix(u, step(u))
+        u = acceleration.mix(u, longer(u))
     other, v = Anderson.restore(pickle.loads(pickle.dumps(acceleration.checkpoint()))), u
     for _ in range(5):
-        u, v = acceleration.mix(u, step(u)), other.mix(v, step(v))
+        u, v = acceleration.mix(u, longer(u)), other.mix(v, longer(v))
     np.testing.assert_array_equal(u, v)

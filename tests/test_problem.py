@@ -269,3 +269,14 @@ def test_alike_terms_of_agents_are_stacked():
             place[i] += len(own)
     expected = [term.value(x[i]) for i in range(N) for term in constraints(i)]
     np.testing.assert_allclose(values, np.concatenate(expected))
+
+
+def test_a_term_that_many_agents_hold_is_kept_once():
+    common, rare = (Quadratic(np.diag(np.arange(1.0, 4)) + level, np.zeros(3)) for level in (1.0, 2.0))
+    own = [Quadratic(np.eye(3) + k, np.ones(3)) for k in range(1, 4)]
+    terms = [common] * 20 + [rare, *own, common]
+    problem = fa.Problem.from_agents([fa.Agent(term) for term in terms])
+    assert [len(group.agents) for group in problem.objectives] == [21, 4]
+    assert problem.objectives[0].term is common
+    for i, term in enumerate(terms):
+        np.testing.assert_array_equal(problem.agent(i).objective[0].P, term.P)
