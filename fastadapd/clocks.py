@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastadapd.errors import InvalidOptionError, as_number
+from fastadapd.errors import InvalidOptionError, as_indices, as_number
 
 Indices = NDArray[np.int32]
 _BLOCK = 16_384
@@ -119,10 +119,7 @@ class Recorded:
     agents: ArrayLike
 
     def check(self, n_agents: int) -> None:
-        agents = np.asarray(self.agents)
-        if agents.ndim != 1 or agents.dtype.kind not in "iu":
-            raise InvalidOptionError("clock: a recorded sequence is one axis of integers, "
-                                     f"not shape {agents.shape} of {agents.dtype}")
+        agents = as_indices("clock", self.agents)
         wrong = (agents < 0) | (agents >= n_agents)
         if wrong.any():
             k = int(np.argmax(wrong))

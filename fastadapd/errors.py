@@ -38,6 +38,22 @@ def as_number(name: str, value: Any) -> float:
         raise InvalidOptionError(f"{name} is {value!r}; it must be a number") from None
 
 
+def is_name(value: Any, *names: str) -> bool:
+    """Whether an option is one of these names; arrays and lists are none."""
+    return isinstance(value, str) and value in names
+
+
+def as_indices(name: str, value: Any) -> NDArray[Any]:
+    """The value of an option that is one axis of integers."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise InvalidOptionError(f"{name} is {value!r}; it must be one axis of integers") from None
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InvalidOptionError(f"{name} must be one axis of integers, not shape {array.shape} of {array.dtype}")
+    return array
+
+
 def as_numbers(name: str, value: Any) -> NDArray[np.float64]:
     """A new array from the value of an option that is one number or several."""
     try:

@@ -146,6 +146,8 @@ class Problem:
         -------
         Problem
         """
+        if not isinstance(agents, Iterable):
+            raise InvalidProblemError(f"agents is {agents!r}; it must be a sequence of fastadapd.Agent")
         agents = list(agents)
         if not agents:
             raise InvalidProblemError("agents is empty: a problem needs at least one agent")

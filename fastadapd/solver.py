@@ -15,7 +15,7 @@ from fastadapd import certificates, clocks, engines, pieces
 from fastadapd._terms import Floats
 from fastadapd.certificates import Certificate
 from fastadapd.engines.packing import NOT_FINITE, OK
-from fastadapd.errors import FastadapdError, InvalidOptionError, as_number, as_numbers
+from fastadapd.errors import FastadapdError, InvalidOptionError, as_indices, as_number, as_numbers, is_name
 from fastadapd.methods import Method, as_method
 from fastadapd.methods._base import Start
 from fastadapd.metrics import Evaluator, Measures
@@ -127,8 +127,10 @@ class Solver:
     ):
         if not 0 <= as_number("tol", tol) < np.inf:
             raise InvalidOptionError(f"tol is {tol}; it must be 0 or positive, and finite")
-        if point not in ("last", "ergodic", "best"):
+        if not is_name(point, "last", "ergodic", "best"):
             raise InvalidOptionError(f"point: {point!r} is not known; use 'last', 'ergodic' or 'best'")
+        if callback is not None and not callable(callback):
+            raise InvalidOptionError(f"callback is {callback!r}; it must be a function of a Result")
         _check_fit(problem, network)
         self._turn = _Turn()
         self._method, self._load = as_method(method), engines.load(engine)
@@ -250,6 +252,9 @@ class Solver:
         return Start(x, theta, lambda_)
 
     def _flat_multipliers(self, multipliers: Sequence[ArrayLike]) -> Floats:
+        if not (isinstance(multipliers, Sequence) or (isinstance(multipliers, np.ndarray) and multipliers.ndim)):
+            raise InvalidOptionError(f"multipliers is {multipliers!r}; it must be a sequence of an array for each "
+                                     "agent")
         if len(multipliers) != self.problem.n_agents:
             raise InvalidOptionError(f"multipliers has {len(multipliers)} arrays; it needs one for each of the "
                                      f"{self.problem.n_agents} agents")
@@ -276,9 +281,12 @@ class Solver:
             if record < 1:
                 raise InvalidOptionError(f"record is {record}; it must be a positive number of activations")
             return int(record), None
-        counts = np.asarray(record)
-        if counts.ndim != 1 or counts.dtype.kind not in "iu" or (counts < 0).any():
-            raise InvalidOptionError("record must be a positive integer or a sequence of activation counts")
+        if not np.iterable(record):
+            raise InvalidOptionError(f"record is {record!r}; it must be a positive integer or a sequence of activation "
+                                     "counts")
+        counts = as_indices("record", record)
+        if (counts < 0).any():
+            raise InvalidOptionError(f"record holds {counts.min()}; activation counts must not be negative")
         return None, np.unique([self._whole(count) for count in counts.tolist()])
 
     # -- advancing ----------------------------------------------------------------------------------------------------
@@ -546,7 +554,7 @@ class Solver:
             From `checkpoint` of a solver with the same problem, network, method and clock.
         """
         shape = (self.problem.n_agents, self.problem.dim, self.problem.n_rows)
-        if not isinstance(saved, dict) or "kind" not in saved:
+        if not isinstance(saved, dict) or not {"kind", "method", "shape", "state"} <= saved.keys():
             raise InvalidOptionError("this is no checkpoint; use what Solver.checkpoint returned")
         if saved["method"] != self._method.name or tuple(saved["shape"]) != shape:
             raise InvalidOptionError(f"the checkpoint is of {saved['method']} with (agents, coordinates, rows) = "

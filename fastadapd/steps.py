@@ -79,7 +79,7 @@ def slater_bound(problem: Problem, x: ArrayLike) -> float:
     ----------
     Bertsekas, Nonlinear Programming, section 5.3 (Slater's condition bounds the multipliers).
     """
-    x = np.asarray(x, dtype=float)
+    x = as_numbers("x", x)
     if x.shape != (problem.dim,):
         raise InvalidOptionError(f"x has shape {x.shape}; the problem has {problem.dim} coordinates")
     slack = np.inf

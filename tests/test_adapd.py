@@ -488,6 +488,8 @@ def test_multipliers_that_are_unique():
     "options, message",
     [
         (dict(momentum="nesterov"), "momentum: 'nesterov' is not known; use 'local' or 'global'"),
+        (dict(momentum=np.zeros(2)), "momentum: array.* is not known"),
+        (dict(steps=np.ones(3)), "steps: array.* is not known"),
         (dict(steps="fast"), r"steps: 'fast' is not known; use 'adaptive', 'theory' or FixedSteps\(...\)"),
         (dict(steps=0.1), "steps: 0.1 is not known"),
         (dict(weight=0), "weight is 0; it must be positive and finite"),

@@ -101,6 +101,7 @@ WRONG = [
     (lambda: fa.Problem(STACKED, n_agents=1.5), "n_agents must be a positive integer, not 1.5"),
     (lambda: fa.Problem(STACKED, dim=-2), "dim must be a positive integer, not -2"),
     (lambda: fa.Problem.from_agents([]), "agents is empty"),
+    (lambda: fa.Problem.from_agents(3), "agents is 3; it must be a sequence of fastadapd.Agent"),
     (lambda: fa.Problem.from_agents([fa.Agent(), STACKED]), "agent 1 is a Linear; it must be a fastadapd.Agent"),
     (lambda: fa.Problem.from_agents([fa.Agent(), fa.Agent(STACKED)]), "agent 1: Linear is stacked over 3 agents"),
     (

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from fastadapd._terms import Floats
 from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints
-from fastadapd.errors import EngineError, InvalidOptionError
+from fastadapd.errors import EngineError, InvalidOptionError, is_name
 from fastadapd.network import Network
 from fastadapd.pieces import Pieces
 from fastadapd.problem import Problem
@@ -61,13 +61,13 @@ def load(name: str) -> Callable[[Problem, Network], Engine]:
     EngineError
         When the engine that was named does not work here; it is never replaced by another.
     """
-    if name == "auto":
+    if is_name(name, "auto"):
         for other in _ENGINES:
             try:
                 return load(other)
             except EngineError:
                 continue
-    if name not in _ENGINES:
+    if not is_name(name, *_ENGINES):
         raise InvalidOptionError(f"engine: {name!r} is not known; use 'auto', {', '.join(map(repr, _ENGINES))}")
     module, engine = _ENGINES[name]
     try:

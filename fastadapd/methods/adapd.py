@@ -29,7 +29,7 @@ from fastadapd.anderson import Anderson
 from fastadapd.clocks import SplitStream, Stream
 from fastadapd.engines import Engine, Threaded
 from fastadapd.engines.packing import ADAPDState, ADAPDSteps
-from fastadapd.errors import InvalidOptionError, as_number
+from fastadapd.errors import InvalidOptionError, as_number, is_name
 from fastadapd.methods._base import Method, Run, Start
 from fastadapd.network import Network
 from fastadapd.problem import Problem
@@ -83,9 +83,9 @@ class ADAPD(Method):
     name: ClassVar[str] = "ad-apd"
 
     def __post_init__(self) -> None:
-        if self.momentum not in ("local", "global"):
+        if not is_name(self.momentum, "local", "global"):
             raise InvalidOptionError(f"momentum: {self.momentum!r} is not known; use 'local' or 'global'")
-        if not isinstance(self.steps, step_rules.FixedSteps) and self.steps not in ("adaptive", "theory"):
+        if not isinstance(self.steps, step_rules.FixedSteps) and not is_name(self.steps, "adaptive", "theory"):
             raise InvalidOptionError(f"steps: {self.steps!r} is not known; use 'adaptive', 'theory' or FixedSteps(...)")
         if self.weight is not None and not (0 < as_number("weight", self.weight) < np.inf):
             raise InvalidOptionError(f"weight is {self.weight}; it must be positive and finite")
