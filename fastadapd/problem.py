@@ -314,15 +314,18 @@ def _together(agents: NDArray[np.int64], terms: list[Term]) -> Iterator[Group]:
     if not terms[0]._axes:
         yield Group(terms[0], agents)
         return
-    objects = np.array([id(term) for term in terms])
-    others = np.ones(len(terms), dtype=bool)
-    for each, count in zip(*np.unique(objects, return_counts=True), strict=True):
-        if count > max(1, len(terms) // 8) or len(terms) == 1:
-            same = objects == each
-            others &= ~same
-            yield Group(terms[int(np.argmax(same))], agents[same])
-    if others.any():
-        yield Group(Term.stack([terms[k] for k in np.flatnonzero(others)]), agents[others])
+    places: dict[int, list[int]] = {}  # of every object, in the order in which they come
+    for k, term in enumerate(terms):
+        places.setdefault(id(term), []).append(k)
+    others: list[int] = []
+    for own in places.values():
+        if len(own) > max(1, len(terms) // 8) or len(terms) == 1:
+            yield Group(terms[own[0]], agents[own])
+        else:
+            others += own
+    if others:
+        others.sort()
+        yield Group(Term.stack([terms[k] for k in others]), agents[others])
 
 
 def _as_tuple(value: Any, kind: type[_T], name: str) -> tuple[_T, ...]:

@@ -281,3 +281,14 @@ def test_a_term_that_many_agents_hold_is_kept_once():
     assert problem.objectives[0].term is common
     for i, term in enumerate(terms):
         np.testing.assert_array_equal(problem.agent(i).objective[0].P, term.P)
+
+
+def test_groups_come_in_the_order_of_the_agents():
+    """Not in that of addresses in memory, which would make sums over groups round differently in every process."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        terms = [Linear([float(k), 0.0]) for k in range(6)]
+        order = rng.permutation(6)
+        problem = fa.Problem.from_agents([fa.Agent(terms[k]) for k in np.repeat(order, 5)])
+        assert [group.agents[0] for group in problem.objectives] == [0, 5, 10, 15, 20, 25]
+        assert [group.term.q[0] for group in problem.objectives] == order.tolist()
