@@ -2,10 +2,10 @@
 
     python bench/checks.py                            # N = 30, 1000 and n = 5, 20, 100; writes checks.txt and .csv
 
-The default solve of ellipsoids (one each, cost |x - b_i|^2 / 2), cut off after `--time-limit` seconds. Checks come
-every 10 epochs at first and 5 % apart later, so that longer runs have smaller shares; that of a run cut off is too
-large. They consist of the measures (the residual), the proofs of infeasibility and unboundedness, and the rest of the
-driver's loop; activations and extrapolation are no part of them.
+The default solve of ellipsoids (one each, cost |x - b_i|^2 / 2), cut off after `--time-limit` seconds. Checks are put
+off while the run shows that it is not near tol, and come seldom in long runs, which have smaller shares; that of a run
+cut off is too large. They consist of the measures (the residual), the proofs of infeasibility and unboundedness, and
+the rest of the driver's loop; activations and extrapolation are no part of them.
 """
 
 from __future__ import annotations

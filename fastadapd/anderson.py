@@ -47,6 +47,8 @@ class Anderson:
     ----------
     residual : ndarray, shape (m,)
         The last residual, scaled.
+    movement : float
+        Its norm.
 
     References
     ----------
@@ -62,7 +64,7 @@ class Anderson:
         self._count = 0
         self._last: tuple[Floats, Floats] | None = None
         self._norm = self._smallest = np.inf
-        self.residual = np.zeros(0)
+        self.residual, self.movement = np.zeros(0), np.inf
         self._cuts, self._cut_from = 0, (np.inf, np.zeros(0))  # how many in a row; residual and image at the first
         self._rest, self._stride = 0, 0.0
         self._stale, self._stale_from = 0, np.inf  # steps since the residual was there
@@ -82,7 +84,7 @@ class Anderson:
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
                 "tails": self._tails.copy(), "gram": self._gram.copy(), "count": self._count, "last": self._last,
                 "norms": (self._norm, self._smallest), "residual": self.residual,
-                "cuts": (self._cuts, self._cut_from, self._rest, self._stride),
+                "movement": self.movement, "cuts": (self._cuts, self._cut_from, self._rest, self._stride),
                 "stale": (self._stale, self._stale_from)}
 
     @classmethod
@@ -91,7 +93,8 @@ class Anderson:
         self = cls(0, saved["scale"], len(saved["scale"]))
         self._residuals, self._images = saved["residuals"].copy(), saved["images"].copy()
         self._tails, self._gram, self._count = saved["tails"].copy(), saved["gram"].copy(), saved["count"]
-        self._last, (self._norm, self._smallest), self.residual = saved["last"], saved["norms"], saved["residual"]
+        self._last, (self._norm, self._smallest) = saved["last"], saved["norms"]
+        self.residual, self.movement = saved["residual"], saved["movement"]
         self._cuts, self._cut_from, self._rest, self._stride = saved["cuts"]
         self._stale, self._stale_from = saved["stale"]
         return self
@@ -131,10 +134,10 @@ class Anderson:
         """
         m = len(self._scale)
         self.residual = residual = (after[:m] - before[:m]) * self._scale
+        self.movement = norm = math.sqrt(residual @ residual)
         if self._rest:
             self._rest -= 1
             return after
-        norm = math.sqrt(residual @ residual)
         if self._last is not None and not norm <= min(_REVERT * self._norm, _GROWTH * self._smallest):
             (_, back), self._last, self._count, self._smallest = self._last, None, 0, np.inf
             return back

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from fastadapd import regularizers
 from fastadapd._terms import Floats
-from fastadapd.problem import Problem
+from fastadapd.problem import Group, Problem
 
 _REACH = 1e3  # radius of a proof, in lengths of the problem
 _GAP = 1e-6  # in lengths: what is farther from feasible is claimed, what is nearer may be rounding
@@ -83,7 +84,8 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
     if (low > high).any():
         return None
     values = _values(problem, x, theta)
-    if values.sum() <= 0 and (low <= x).all() and (x <= high).all():
+    inside = (low <= x).all() and (x <= high).all()
+    if inside and (values.sum() <= 0 or max(map(_violation, problem.constraints, repeat(x))) <= _GAP * length):
         return None  # no lower bound is above the value at x
     if _positive(problem, x, theta, low, high, length):
         return theta, values, radius
@@ -97,6 +99,16 @@ def _values(problem: Problem, x: Floats, theta: Floats) -> Floats:
     for group, rows in problem.constraint_rows():
         values[group.agents] += (theta[rows] * group.term.value(x)).sum(axis=1)
     return values
+
+
+def _violation(group: Group, x: Floats) -> float:
+    """The largest violation of a row of one group's constraints at x, over the norm of its gradient."""
+    at = np.broadcast_to(x, (len(group.agents), len(x)))
+    g = group.term.value(at)
+    over = np.abs(g) if group.term.equality else np.maximum(g, 0.0)
+    norms = group.term.row_norms(at)
+    lengths = np.divide(over, norms, out=np.where(over > 0, np.inf, 0.0), where=norms > 0)
+    return float(np.max(lengths, initial=0.0))
 
 
 def _without_slope(problem: Problem, x: Floats, theta: Floats) -> Floats:
@@ -126,12 +138,17 @@ def _positive(problem: Problem, x: Floats, theta: Floats, low: Floats, high: Flo
         hessian += group.term.weighted_hessian(theta[rows])
     if not (np.isfinite(hessian).all() and np.isfinite(slope).all() and np.isfinite(size)):
         return False
-    in_box = np.minimum(slope * (low - x), slope * (high - x)).sum()
+    least = max(1e-9 * size, _GAP * length * pull, 0.0)
+    in_box = float(np.minimum(slope * (low - x), slope * (high - x)).sum())
+    if value + in_box > least:
+        return True
+    radius, norm, most = _REACH * length * np.sqrt(problem.dim), float(np.linalg.norm(slope)), float(np.trace(hessian))
+    if value - min(norm * radius, norm**2 / (2.0 * most) if most > 0 else np.inf) <= least:
+        return False  # curvatures are at most their sum
     curvatures, vectors = np.linalg.eigh(hessian)
     along, curved = np.abs(vectors.T @ slope), curvatures > 1e-12 * max(float(curvatures.max(initial=0.0)), 0.0)
     falls = np.divide(along**2, 2.0 * curvatures, out=np.full_like(along, np.inf), where=curved)
-    in_ball = -np.minimum(falls, along * _REACH * length * np.sqrt(problem.dim)).sum()
-    return bool(value + max(float(in_box), float(in_ball)) > max(1e-9 * size, _GAP * length * pull, 0.0))
+    return bool(value - np.minimum(falls, along * radius).sum() > least)
 
 
 def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,
@@ -235,18 +252,10 @@ def _falls_for_ever(problem: Problem, x: Floats, step: Floats, radius: float) ->
         return None
     if _bounded_along(problem, direction):
         return None
-    for group in (*problem.constraints, *problem.regularizers):
-        at = np.broadcast_to(x + radius * direction, (len(group.agents), problem.dim))
-        if isinstance(group.term, regularizers.Regularizer):
-            outside = group.term.distance(at)
-        else:
-            g = group.term.value(at)
-            over = np.abs(g) if group.term.equality else np.maximum(g, 0.0)
-            norms = group.term.row_norms(at)
-            outside = np.divide(over, norms, out=np.where(over > 0, np.inf, 0.0), where=norms > 0)
-        if not float(np.max(outside, initial=0.0)) <= 1e-9 * radius:
-            return None
-    return direction
+    end = x + radius * direction
+    outside = [_violation(group, end) for group in problem.constraints]
+    outside += [float(np.max(group.term.distance(end), initial=0.0)) for group in problem.regularizers]
+    return direction if all(distance <= 1e-9 * radius for distance in outside) else None
 
 
 def _bounded_along(problem: Problem, direction: Floats) -> bool:

@@ -26,8 +26,10 @@ from fastadapd.scaling import coordinate_units
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
-_PROOF_EPOCHS = 100  # of the second look for proofs; the next ones come when half as many have passed
+_PROOF_EPOCHS = 50  # of the second look for proofs; the next ones come when half as many have passed ...
+_FALL = 0.5  # ... and there is none where the residual has fallen to this share since the last
 _STALL_EPOCHS = 30_000
+_NEAR = 10.0  # times tol: checks begin where the residual is expected below; within 10 epochs it fell to 1/9 at most
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
@@ -80,9 +82,12 @@ class Solver:
         Which agents' copies are measured and returned; of both the one with the smaller residual, at twice the cost of
         measuring. With adaptive steps that is the last.
     record : int, sequence of int or None
-        History at every multiple of this many activations, or at these activation counts; None: at the checks.
+        History at every multiple of this many activations, or at these activation counts; None: at the checks. Those
+        come every 10 epochs at first, later when 5 % more have passed, but are put off while the movement between two
+        extrapolations shows that the residual is not near tol.
     callback : callable, optional
-        Called with a `Result` after every check; raising StopIteration or returning something true stops.
+        Called with a `Result` after every check, and none is put off then; raising StopIteration or returning something
+        true stops.
     progress : bool
         Show a progress bar.
     workers : int
@@ -182,9 +187,11 @@ class Solver:
         self._next_check = 0
         self._status: Status | None = None
         self._runtime = 0.0
-        self._best, self._next_proof = (np.inf, 0), 0
+        self._best, self._next_proof, self._residual_then = (np.inf, 0), 0, 0.0
         self._then = np.zeros(problem.n_rows), np.zeros((1, problem.dim))  # multipliers and forces at the last proof
         self._certificate: Certificate | None = None
+        self._checked = -1, 0.0  # when the residual was checked last, and what it was
+        self._pace: float | None = None  # that over the movement of the run
         self._last: tuple[int, Measures, Floats] | None = None
 
     def update(self, problem: Problem | None = None, network: Network | None = None, *,
@@ -318,9 +325,11 @@ class Solver:
             if now == self._next_record():
                 self._record()
             if now >= self._next_check:
+                self._remember(now)
+            if now >= self._next_check and not self._puts_off(now):
                 self._schedule_check(now)
                 residual = self._measure().residual
-                self._remember(now)
+                self._checked = now, residual
                 if self._record_every is None and self._record_at is None:
                     self._record()
                 bar.set_postfix(residual=f"{residual:.1e}", refresh=False)
@@ -335,6 +344,7 @@ class Solver:
                 return Status.MAX_EPOCHS
             if now == run.milestone():
                 run.pass_milestone()
+                self._set_pace(now)
             if interrupt.pressed or (self.stop is not None and self.stop.is_set()):
                 return Status.INTERRUPTED
             if time_limit is not None and time.perf_counter() - began >= time_limit:
@@ -354,19 +364,39 @@ class Solver:
             if count >= chunk:
                 chunk = max(1, int(chunk * min(2.0, _CHUNK_SECONDS / max(elapsed, 1e-9))))
 
+    def _set_pace(self, now: int) -> None:
+        """Compare the residual of a check with the movement, for `_puts_off`."""
+        movement = self._run.movement
+        if movement is None:
+            self._pace = None
+        elif self._checked[0] == now and movement > 0:
+            self._pace = self._checked[1] / movement
+
+    def _puts_off(self, now: int) -> bool:
+        """Put off the check if the movement, which costs nothing, shows that the residual is not near tol yet."""
+        movement = self._run.movement
+        if self._pace is None or movement is None or not self._tol or self._point != "last" or self._callback:
+            return False
+        if now >= self._next_proof or self._is_long_ago(now) or not (
+                _NEAR * self._tol < self._pace * movement < np.inf):
+            return False
+        self._next_check = now + 10 * self.problem.n_agents
+        return True
+
     def _is_solved(self, residual: float) -> bool:
         return residual <= self._tol and self._tol > 0
 
     def _hopeless(self, now: int, residual: float) -> Status | None:
         """INFEASIBLE, UNBOUNDED or STALLED, if that is sure."""
-        improved = residual < 0.9 * self._best[0]
-        if improved or not self._tol:
+        if residual < 0.9 * self._best[0] or not self._tol:
             self._best = residual, now
-        long_ago = now >= _STALL_EPOCHS * self.problem.n_agents and self._best[1] <= 0.25 * now
-        stalled = long_ago and self._moved(now) < 0.05
-        if not stalled and (now < self._next_proof or (improved and now < 2 * self._next_proof)):
+        stalled = self._is_long_ago(now) and self._moved(now) < 0.05
+        if now < self._next_proof and not stalled:
             return None
+        falls, self._residual_then = residual < _FALL * self._residual_then, residual
         self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
+        if falls and not stalled:
+            return None
         x = self._means[-1][1]
         names = np.zeros(0, dtype=np.int64)
         sets = any(group.term.is_set for group in self._inner.regularizers)
@@ -392,6 +422,10 @@ class Solver:
             self._certificate = Certificate("unbounded", tuple(names.tolist()), radius, direction=direction)
             return Status.UNBOUNDED
         return Status.STALLED if stalled else None
+
+    def _is_long_ago(self, now: int) -> bool:
+        """Whether the residual was smallest three quarters of a long run ago."""
+        return now >= _STALL_EPOCHS * self.problem.n_agents and self._best[1] <= 0.25 * now
 
     def _growing_multipliers(self) -> Iterator[tuple[Floats, Floats]]:
         """Multipliers and forces, and how much they have grown: where they run off, that shows the direction sooner."""
@@ -422,7 +456,8 @@ class Solver:
         return float(np.linalg.norm(mean - earlier[-1])) / self._evaluate.size(mean) if earlier else 0.0
 
     def _remember(self, now: int) -> None:
-        self._means.append((now, self._copies().sum(axis=0) / self.problem.n_agents))
+        copies = self._run.x if self._point == "last" else self._copies()
+        self._means.append((now, copies.sum(axis=0) / self.problem.n_agents))
         while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
             del self._means[0]
 
@@ -540,8 +575,9 @@ class Solver:
             "next_check": self._next_check,
             "means": list(self._means),
             "best": self._best,
-            "next_proof": self._next_proof,
+            "next_proof": (self._next_proof, self._residual_then),
             "then": self._then,
+            "pace": (self._checked, self._pace),
             "runtime": self._runtime,
         }
 
@@ -572,8 +608,9 @@ class Solver:
             self._run.restore_extra(saved["extra"])
             self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
             self._means = list(saved["means"])
-            self._best, self._next_proof, self._certificate = saved["best"], saved["next_proof"], None
-            self._then = saved["then"]
+            self._best, (self._next_proof, self._residual_then) = saved["best"], saved["next_proof"]
+            self._certificate = None
+            self._then, (self._checked, self._pace) = saved["then"], saved["pace"]
             self._runtime, self._last, self._status = saved["runtime"], None, None
 
     def _bar(self, end: int) -> Any:

@@ -821,6 +821,24 @@ def test_history_without_a_wish_is_that_of_the_checks():
     assert np.isnan(result.history["suboptimality"]).all() and np.isnan(result.suboptimality)
 
 
+def test_checks_are_put_off_while_the_run_moves_too_much():
+    looks = []
+    often = fa.solve(PROBLEM, NETWORK, rng=0, callback=lambda r: looks.append(r.residual))
+    seldom = fa.solve(PROBLEM, NETWORK, rng=0)
+    assert often.success and seldom.success and abs(often.epochs - seldom.epochs) <= 10
+    kept = np.isin(often.history["epochs"], seldom.history["epochs"])
+    assert len(seldom.history["epochs"]) <= 0.7 * len(often.history["epochs"])
+    assert (often.history["residual"][~kept] > 1e-6).all()  # what was not looked at was no end
+    np.testing.assert_array_equal(seldom.history["residual"][:3], often.history["residual"][:3])
+
+
+@pytest.mark.parametrize("record", [7, [5, 11, 300]])
+def test_recording_changes_nothing(record):
+    plain, recorded = (fa.solve(PROBLEM, NETWORK, rng=0, record=r) for r in (None, record))
+    assert plain.epochs == recorded.epochs
+    np.testing.assert_array_equal(plain.x_agents, recorded.x_agents)
+
+
 @pytest.mark.parametrize("record, expected", [(3, [0, 4, 8, 12]), ([3, 9], [4, 12])])
 def test_history_of_a_synchronous_method_is_rounded_up(record, expected):
     run = solver(METHODS["dpda-s"], record=record)

@@ -80,6 +80,11 @@ class Run(ABC):
     def floats_sent(self) -> int:
         """Floating-point numbers that went over an edge, both directions."""
 
+    @property
+    def movement(self) -> float | None:
+        """How far the method's own variables moved lately, which falls like the residual; None: not known."""
+        return None
+
     def milestone(self) -> int | None:
         """The next activation count at which `pass_milestone` must be called."""
         return None

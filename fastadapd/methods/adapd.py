@@ -227,6 +227,10 @@ class _AdaptiveRun(_ADAPDRun):
     def floats_sent(self) -> int:
         return super().floats_sent() + 2 * len(self.state.x) * int(self._sums[1])
 
+    @property
+    def movement(self) -> float | None:
+        return None if self._anderson is None else self._anderson.movement
+
     def milestone(self) -> int | None:
         return self._epoch * len(self.state.x)
 
@@ -242,11 +246,10 @@ class _AdaptiveRun(_ADAPDRun):
     def _change_weight(self) -> None:
         self._sums += 1, 4
         weight = self._weight
-        residual = None if self._anderson is None else self._anderson.residual
-        size = np.inf if residual is None else float(np.linalg.norm(residual))
-        if self._epoch > _PATIENCE and residual is not None and size > _SLOW * self._size_then:
+        size = np.inf if self._anderson is None else self._anderson.movement
+        if self._epoch > _PATIENCE and self._anderson is not None and size > _SLOW * self._size_then:
             self._balanced = True
-            weight *= self._rule.imbalance(residual, self.state.x.size)
+            weight *= self._rule.imbalance(self._anderson.residual, self.state.x.size)
         elif not self._balanced:
             weight = self._rule.next_weight(weight, self._first, self._farthest, self.force())
         self._size_then = size
