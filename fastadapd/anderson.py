@@ -108,6 +108,7 @@ class Anderson:
         self._tails[k] = image[m:] / length
         self._count += 1
         products = self._products(self._residuals[k])
+        products[k] += _REGULARIZATION
         self._gram[k, : len(products)] = self._gram[: len(products), k] = products
 
     def _products(self, vector: Single) -> Floats:
@@ -164,9 +165,7 @@ class Anderson:
         used = min(self._count, len(self._gram))
         if used == 0 or not 0 < norm < np.inf:
             return after
-        damped = self._gram[:used, :used].copy()
-        damped.flat[:: used + 1] += _REGULARIZATION
-        gamma = np.linalg.solve(damped, self._products((residual / norm).astype(np.float32)))
+        gamma = np.linalg.solve(self._gram[:used, :used], self._products((residual / norm).astype(np.float32)))
         scaled = (gamma.astype(np.float32) @ self._images[:used]).astype(np.float64)
         length = norm * math.sqrt(scaled @ scaled)
         move = norm * np.concatenate([scaled / self._units, gamma @ self._tails[:used]])

@@ -70,7 +70,7 @@ class Evaluator:
         for group, rows in problem.constraint_rows():
             self._curvature[rows] = np.reshape(group.term.curvature, (-1, 1))
         self._is_affine = not self._curvature.any()
-        has_rows = np.diff(problem.row_ptr) > 0
+        has_rows = problem.row_ptr[1:] > problem.row_ptr[:-1]
         self._constrained = slice(None) if has_rows.all() else np.flatnonzero(has_rows)
         self._first_row = problem.row_ptr[:-1][self._constrained]
         origin = np.zeros(problem.dim)
@@ -98,12 +98,12 @@ class Evaluator:
         lengths = [gradients[smooth] / self._lipschitz[smooth]]
         origin = np.zeros((1, self._problem.dim))
         for group in self._problem.constraints:
-            both = np.broadcast_arrays(np.abs(group.term.value(origin)), group.term.row_norms(origin))
-            values, norms = both[0].ravel(), both[1].ravel()
-            lengths.append(values[norms > 0] / norms[norms > 0])
+            norms = group.term.row_norms(origin)
+            distances = np.abs(group.term.value(origin)) / np.where(norms > 0, norms, np.inf)
+            lengths.append(distances.reshape(-1))
         found = np.concatenate(lengths)
         found = found[found > 0]
-        return min(1.0, float(np.median(found))) if found.size else 1.0
+        return min(1.0, _ranked(found)[1]) if found.size else 1.0
 
     def size(self, mean: Floats) -> float:
         """The length that distances are compared with: max(X, |mean|)."""
@@ -161,13 +161,17 @@ def _spread(x: Floats) -> tuple[float, float]:
 
 def _typical(sizes: Floats, mean: float) -> float:
     """A size that neither single large costs nor costs that cancel each other make large; at least rounding's."""
-    positive = np.sort(sizes[sizes > 0])
+    positive = sizes[sizes > 0]
     if not positive.size:
         return 0.0
-    last = positive.size - 1
-    low = max(float(positive[last // 4]), mean)
-    median = 0.5 * float(positive[last // 2] + positive[(last + 1) // 2])
-    return max(min(median, low), 1e-9 * float(positive[-1]))
+    quartile, median, most = _ranked(positive)
+    return max(min(median, max(quartile, mean)), 1e-9 * most)
+
+
+def _ranked(values: Floats) -> tuple[float, float, float]:
+    """The lower quartile, the median and the largest."""
+    values, last = np.sort(values), len(values) - 1
+    return float(values[last // 4]), 0.5 * float(values[last // 2] + values[(last + 1) // 2]), float(values[last])
 
 
 def _relative(distance: float, length: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastadapd import scaling
 from fastadapd._terms import Floats, Term
 from fastadapd.constraints import Constraint
 from fastadapd.errors import InvalidProblemError
@@ -290,6 +291,11 @@ class Problem:
             elif isinstance(group.term, NonNegative):
                 low = np.maximum(low, 0.0)
         return low, high
+
+    @cached_property
+    def units(self) -> Floats | None:
+        """Units (dim,) in which the coordinates count alike, or None (`fastadapd.scaling.coordinate_units`)."""
+        return scaling.coordinate_units(self)
 
     def lipschitz(self) -> Floats:
         """Lipschitz constants L_i of the gradients of all agents' costs, shape (n_agents,)."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastadapd import regularizers
 from fastadapd._terms import Floats
-from fastadapd.problem import Problem
+
+if TYPE_CHECKING:
+    from fastadapd.problem import Problem
 
 _SWEEPS = 20
 _BLOCK = 1 << 13  # rows at a time: they stay in the cache
@@ -63,12 +67,17 @@ def coordinate_units(problem: Problem) -> Floats | None:
         columns = np.where(columns > 0, columns / count, 1.0)
         squared /= columns
         # the columns come closer to each other in every sweep: this bounds what the remaining ones can do
-        spread = np.ptp(np.log2(squared[used])) + left * np.ptp(np.log2(columns[used]))
+        spread = _octaves(squared[used]) + left * _octaves(columns[used])
         if 0.5 * spread + 1.0 <= np.log2(_WORTHWHILE):  # rounding to powers of 2 adds the 1
             return None
     squared[~used] = np.median(squared[used])
     units = np.exp2(np.round(0.5 * (np.log2(squared) - np.log2(squared).mean())))
     return units if units.max() > _WORTHWHILE * units.min() else None
+
+
+def _octaves(values: Floats) -> float:
+    """How many times the smallest must be doubled to reach the largest."""
+    return math.log2(values.max() / values.min())
 
 
 def _blocks(tables: list[Floats], dim: int) -> Iterator[Floats]:

@@ -22,12 +22,11 @@ from fastadapd.metrics import Evaluator, Measures
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 from fastadapd.result import PerAgent, Result, Status
-from fastadapd.scaling import coordinate_units
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
-_PROOF_EPOCHS = 50  # of the second look for proofs; the next ones come when half as many have passed ...
-_FALL = 0.5  # ... and there is none where the residual has fallen to this share since the last
+_PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half as many have passed ...
+_FALL = 0.5  # ... and none where the residual has fallen to this share since the last
 _STALL_EPOCHS = 30_000
 _NEAR = 10.0  # times tol: checks begin where the residual is expected below; within 10 epochs it fell to 1/9 at most
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
@@ -170,7 +169,7 @@ class Solver:
                multipliers: Sequence[ArrayLike] | None, consensus_multipliers: ArrayLike | None) -> None:
         """Bind engine and method to a problem and a network, and set all counts to 0."""
         optimum = np.nan if optimal_value is None else as_number("optimal_value", optimal_value)
-        units = coordinate_units(problem) if self._method.may_rescale else None
+        units = problem.units if self._method.may_rescale else None
         self.problem, self.network = problem, network
         self._units = np.ones(problem.dim) if units is None else units
         # the problem that the method sees, in z where x = units * z
@@ -187,7 +186,7 @@ class Solver:
         self._next_check = 0
         self._status: Status | None = None
         self._runtime = 0.0
-        self._best, self._next_proof, self._residual_then = (np.inf, 0), 0, 0.0
+        self._best, self._next_proof, self._residual_then = (np.inf, 0), 0, np.inf
         self._then = np.zeros(problem.n_rows), np.zeros((1, problem.dim))  # multipliers and forces at the last proof
         self._certificate: Certificate | None = None
         self._checked = -1, 0.0  # when the residual was checked last, and what it was
@@ -321,9 +320,10 @@ class Solver:
     def _loop(self, end: int, began: float, time_limit: float | None, interrupt: _Interruptible, bar: Any) -> Status:
         run, chunk = self._run, 256
         while True:
-            now = run.activations
-            if now == self._next_record():
+            now, next_record = run.activations, self._next_record()
+            if now == next_record:
                 self._record()
+                next_record = self._next_record()
             if now >= self._next_check:
                 self._remember(now)
             if now >= self._next_check and not self._puts_off(now):
@@ -349,7 +349,7 @@ class Solver:
                 return Status.INTERRUPTED
             if time_limit is not None and time.perf_counter() - began >= time_limit:
                 return Status.TIME_LIMIT
-            stops = (end, self._next_check, self._next_record(), run.milestone(), now + self._whole(chunk))
+            stops = (end, self._next_check, next_record, run.milestone(), now + self._whole(chunk))
             count = min(stop for stop in stops if stop is not None and stop > now) - now
             started = time.perf_counter()
             status, done = run.advance(count, self._stream)
@@ -457,7 +457,7 @@ class Solver:
 
     def _remember(self, now: int) -> None:
         copies = self._run.x if self._point == "last" else self._copies()
-        self._means.append((now, copies.sum(axis=0) / self.problem.n_agents))
+        self._means.append((now, np.add.reduce(copies) / self.problem.n_agents))
         while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
             del self._means[0]
 
@@ -519,16 +519,16 @@ class Solver:
         """The run so far."""
         measures, now, N = self._measure(), self._run.activations, self.problem.n_agents
         copies = self._copies()
-        fun = self._evaluate.fun(copies.mean(axis=0))
-        copies = copies * self._units
+        mean = np.add.reduce(copies) / N
+        fun = self._evaluate.fun(mean)
         solved = self._is_solved(measures.residual)
         status = Status.SOLVED if solved else Status.MAX_EPOCHS if self._status is None else self._status
         columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_HISTORY)
         history = {name: np.array(column, dtype=np.int64 if k < 3 else np.float64)
                    for k, (name, column) in enumerate(zip(_HISTORY, columns, strict=True))}
         return Result(
-            x=copies.mean(axis=0),
-            x_agents=copies,
+            x=mean * self._units,
+            x_agents=copies * self._units,
             x_ergodic=self._run.ergodic() * self._units,
             multipliers=self._per_agent(self._run.theta),
             consensus_multipliers=self._run.consensus_multipliers / self._units,

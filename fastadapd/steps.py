@@ -236,7 +236,7 @@ class AdaptiveRule:
         problem = self._problem
         L = problem.lipschitz()
         if L.any():
-            return float(L.mean() / self._pull.mean())
+            return float(L.sum() / self._pull.sum())
         gradients = np.zeros_like(x)
         for group in problem.objectives:
             gradients[group.agents] += group.term.gradient(x[group.agents])
@@ -268,7 +268,7 @@ class AdaptiveRule:
             return weight
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
         least = 0.1 * first if self._smooth else 0.0
-        return max(float(np.sqrt(weight * dual / distance)), least)
+        return max(float(np.sqrt(weight * dual / distance)), least) or weight
 
     def imbalance(self, residual: Floats, size: int) -> float:
         """A factor for the weight, at most 4 either way: the square root of dual over primal movement.
@@ -295,7 +295,8 @@ class AdaptiveRule:
         """Move copies into the agents' sets, and multipliers of inequalities to where they are not negative."""
         for group in self._problem.regularizers:
             if group.term.is_set:
-                x[group.agents] = group.term.prox(x[group.agents])
+                at = group.agents if len(group.agents) < len(x) else slice(None)
+                x[at] = group.term.prox(x[at])
         np.maximum(theta, 0.0, out=theta, where=self._inequality)
 
 

@@ -151,7 +151,7 @@ class _Blocks:
         self.count = np.zeros(problem.n_agents, dtype=np.int64)
         for group in groups:
             self.count[group.agents] += 1
-        self.ptr = np.concatenate([[0], np.cumsum(self.count)])
+        self.ptr = _starts(self.count)
         total = int(self.ptr[-1])
         self.kind = np.zeros(total, dtype=np.int32)
         self.rows = np.ones(total, dtype=np.int32)
@@ -186,7 +186,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
             shared_size += size
         else:
             own_size[group.agents] += size
-    next_own = shared_size + np.concatenate([[0], np.cumsum(own_size)[:-1]])
+    next_own = shared_size + _starts(own_size)[:-1]
     data = np.empty(shared_size + int(own_size.sum()))
     next_shared = 0
 
@@ -223,7 +223,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
         regularizer_data[group.agents] = place(group)
     for group in problem.constraints:
         limits.add(group, _code(CONSTRAINTS, group.term), group.term.rows, place(group))
-    first = np.concatenate([[0], np.cumsum(limits.rows[:-1], dtype=np.int64)]) if limits.rows.size else limits.data
+    first = _starts(limits.rows)[:-1]
     return ProblemArrays(
         n_agents=N,
         dim=n,
@@ -292,7 +292,7 @@ def pack_borders(network: Network, pieces: Pieces) -> tuple[Longs, Ints]:
     key = 3 * agent + border[row] * (1 + (writer[row] != agent))
     order = np.argsort(key, kind="stable")
     counts = np.bincount(key, minlength=3 * network.n_agents)
-    return np.concatenate([[0], np.cumsum(counts)]), row[order]
+    return _starts(counts), row[order]
 
 
 def pack_laplacian(network: Network) -> NetworkArrays:
@@ -329,6 +329,13 @@ def _packed(term: Term, dim: int) -> list[tuple[Floats, int]]:
         else:
             parts += [(P[..., j : j + PANEL, j:], 2) for j in range(0, dim, PANEL)]
     return parts
+
+
+def _starts(counts: NDArray[Any]) -> Longs:
+    """Where each of several stretches of these lengths begins, and where the last one ends."""
+    starts = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=starts[1:])
+    return starts
 
 
 def _size(parts: list[tuple[Floats, int]]) -> int:

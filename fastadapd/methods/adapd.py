@@ -16,7 +16,9 @@ primal steps, sigma and gamma the dual steps of constraints and of consensus row
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -137,7 +139,8 @@ class _ADAPDRun(Run):
         self._engine, self._network, self.steps = engine, network, steps
         # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and g(x), which follows
         self._point = np.zeros(N * n + R * n + 2 * M)
-        parts = np.split(self._point, np.cumsum([N * n, R * n, M]))
+        ends = [0, N * n, (N + R) * n, (N + R) * n + M, None]
+        parts = [self._point[first:end] for first, end in pairwise(ends)]
         self.state = ADAPDState(
             counters=np.array([0, -1]),
             wakes=np.zeros(N, dtype=np.int64),
@@ -218,14 +221,17 @@ class _AdaptiveRun(_ADAPDRun):
         self._anderson: Anderson | None = None
         self._before: Floats | None = None
         self._size_then, self._balanced = np.inf, False
-        self._sums = np.zeros(2, dtype=np.int64)  # sums over all agents so far: how many times, how many numbers
+        self._sums = 0, 0  # sums over all agents so far: how many times, how many numbers
 
     @property
     def communications(self) -> int:
-        return self.activations + 2 * len(self.state.x) * int(self._sums[0])
+        return self.activations + 2 * len(self.state.x) * self._sums[0]
 
     def floats_sent(self) -> int:
-        return super().floats_sent() + 2 * len(self.state.x) * int(self._sums[1])
+        return super().floats_sent() + 2 * len(self.state.x) * self._sums[1]
+
+    def _count_sums(self, numbers: int) -> None:
+        self._sums = self._sums[0] + 1, self._sums[1] + numbers
 
     @property
     def movement(self) -> float | None:
@@ -236,7 +242,8 @@ class _AdaptiveRun(_ADAPDRun):
 
     def pass_milestone(self) -> None:
         epoch, self._epoch = self._epoch, self._epoch + _PERIOD
-        self._farthest = max(self._farthest, float(np.linalg.norm(self.state.x - self._x_start)))
+        away = (self.state.x - self._x_start).reshape(-1)
+        self._farthest = max(self._farthest, math.sqrt(away @ away))
         if epoch >= self._rebalance:
             self._rebalance *= 2
             self._change_weight()
@@ -244,7 +251,7 @@ class _AdaptiveRun(_ADAPDRun):
             self._extrapolate()
 
     def _change_weight(self) -> None:
-        self._sums += 1, 4
+        self._count_sums(4)
         weight = self._weight
         size = np.inf if self._anderson is None else self._anderson.movement
         if self._epoch > _PATIENCE and self._anderson is not None and size > _SLOW * self._size_then:
@@ -253,7 +260,7 @@ class _AdaptiveRun(_ADAPDRun):
         elif not self._balanced:
             weight = self._rule.next_weight(weight, self._first, self._farthest, self.force())
         self._size_then = size
-        if abs(np.log(weight / self._weight)) > 0.3:
+        if abs(math.log(weight / self._weight)) > 0.3:
             self._weight = weight
             self.steps = self._rule.steps(weight)
             self._anderson = self._before = None
@@ -267,8 +274,8 @@ class _AdaptiveRun(_ADAPDRun):
                 self._anderson = Anderson(self._memory, scale, after.size)
             mixed = self._anderson.mix(self._before, after)
             # products of r, dr and dT with those in memory (of dT for the length of what it moves), and four norms
-            self._sums += 1, 3 * self._memory + 4
-        if mixed is not after and np.isfinite(mixed).all():
+            self._count_sums(3 * self._memory + 4)
+        if mixed is not after and mixed @ mixed < np.inf:
             self._replace(mixed)
         self._forget_disagreement()  # so that the point alone says what the next period does
         self._before = self._point.copy()
@@ -276,7 +283,7 @@ class _AdaptiveRun(_ADAPDRun):
     def _replace(self, point: Floats) -> None:
         """Go to a point; what came before stays in the ergodic average."""
         state, K = self.state, self.activations
-        state.x_sum[:] += (K + 1 - state.since)[:, None] * state.x
+        np.add(state.x_sum, (K + 1 - state.since)[:, None] * state.x, out=state.x_sum)
         state.since[:] = K + 1
         self._point[:] = point
         self._rule.into_domain(state.x, state.theta)
@@ -297,7 +304,7 @@ class _AdaptiveRun(_ADAPDRun):
             "numbers": (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
                         self._balanced),
             "x_start": self._x_start.copy(),
-            "sums": self._sums.copy(),
+            "sums": self._sums,
             "before": None if self._before is None else self._before.copy(),
             "anderson": None if self._anderson is None else self._anderson.checkpoint(),
         }
@@ -307,6 +314,6 @@ class _AdaptiveRun(_ADAPDRun):
          self._balanced) = saved["numbers"]
         self.steps = self._rule.steps(self._weight)
         self._x_start = saved["x_start"].copy()
-        self._sums = saved["sums"].copy()
+        self._sums = saved["sums"]
         self._before = None if saved["before"] is None else saved["before"].copy()
         self._anderson = None if saved["anderson"] is None else Anderson.restore(saved["anderson"])
