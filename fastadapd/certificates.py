@@ -127,24 +127,28 @@ def _without_slope(problem: Problem, x: Floats, theta: Floats) -> Floats:
 
 def _positive(problem: Problem, x: Floats, theta: Floats, low: Floats, high: Floats, length: float) -> bool:
     """Whether ``sum_i theta_i' g_i`` is positive wherever low <= x <= high."""
-    value = size = pull = 0.0
-    slope, hessian = np.zeros(problem.dim), np.zeros((problem.dim, problem.dim))
+    value = size = pull = curved_at_most = 0.0
+    slope = np.zeros(problem.dim)
     for group, rows in problem.constraint_rows():
         at = np.broadcast_to(x, (len(group.agents), problem.dim))
-        parts = theta[rows] * group.term.value(x)
+        parts, weights = theta[rows] * group.term.value(x), np.abs(theta[rows])
         value, size = value + float(parts.sum()), size + float(np.abs(parts).sum())
-        pull += float((np.abs(theta[rows]) * group.term.row_norms(at)).sum())
+        pull += float((weights * group.term.row_norms(at)).sum())
+        curved_at_most += float((weights * np.reshape(group.term.curvature, (-1, 1))).sum())
         slope += np.einsum("ir,irj->j", theta[rows], group.term.jacobian(at))
-        hessian += group.term.weighted_hessian(theta[rows])
-    if not (np.isfinite(hessian).all() and np.isfinite(slope).all() and np.isfinite(size)):
+    if not (np.isfinite(slope).all() and np.isfinite(size)):
         return False
     least = max(1e-9 * size, _GAP * length * pull, 0.0)
-    in_box = float(np.minimum(slope * (low - x), slope * (high - x)).sum())
-    if value + in_box > least:
+    if value + float(np.minimum(slope * (low - x), slope * (high - x)).sum()) > least:
         return True
-    radius, norm, most = _REACH * length * np.sqrt(problem.dim), float(np.linalg.norm(slope)), float(np.trace(hessian))
-    if value - min(norm * radius, norm**2 / (2.0 * most) if most > 0 else np.inf) <= least:
-        return False  # curvatures are at most their sum
+    radius, norm = _REACH * length * np.sqrt(problem.dim), float(np.linalg.norm(slope))
+    if value - min(norm * radius, norm**2 / (2.0 * curved_at_most) if curved_at_most > 0 else np.inf) <= least:
+        return False
+    hessian = np.zeros((problem.dim, problem.dim))
+    for group, rows in problem.constraint_rows():
+        hessian += group.term.weighted_hessian(theta[rows])
+    if not np.isfinite(hessian).all():
+        return False
     curvatures, vectors = np.linalg.eigh(hessian)
     along, curved = np.abs(vectors.T @ slope), curvatures > 1e-12 * max(float(curvatures.max(initial=0.0)), 0.0)
     falls = np.divide(along**2, 2.0 * curvatures, out=np.full_like(along, np.inf), where=curved)

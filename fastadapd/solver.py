@@ -18,7 +18,7 @@ from fastadapd.engines.packing import NOT_FINITE, OK
 from fastadapd.errors import FastadapdError, InvalidOptionError, as_indices, as_number, as_numbers, is_name
 from fastadapd.methods import Method, as_method
 from fastadapd.methods._base import Start
-from fastadapd.metrics import Evaluator, Measures
+from fastadapd.metrics import Evaluator, Measures, mean_of
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 from fastadapd.result import PerAgent, Result, Status
@@ -324,9 +324,8 @@ class Solver:
             if now == next_record:
                 self._record()
                 next_record = self._next_record()
-            if now >= self._next_check:
-                self._remember(now)
             if now >= self._next_check and not self._puts_off(now):
+                self._remember(now)
                 self._schedule_check(now)
                 residual = self._measure().residual
                 self._checked = now, residual
@@ -380,6 +379,8 @@ class Solver:
         if now >= self._next_proof or self._is_long_ago(now) or not (
                 _NEAR * self._tol < self._pace * movement < np.inf):
             return False
+        if now >= 1.02 * self._means[-1][0]:
+            self._remember(now)
         self._next_check = now + 10 * self.problem.n_agents
         return True
 
@@ -457,7 +458,7 @@ class Solver:
 
     def _remember(self, now: int) -> None:
         copies = self._run.x if self._point == "last" else self._copies()
-        self._means.append((now, np.add.reduce(copies) / self.problem.n_agents))
+        self._means.append((now, mean_of(copies)))
         while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
             del self._means[0]
 
@@ -496,12 +497,13 @@ class Solver:
         """The point to return, with its measures: of two the one with the smaller residual."""
         run, now = self._run, self._run.activations
         if self._last is None or self._last[0] != now:
-            points = [run.ergodic()] if self._point == "ergodic" else [run.x]
+            point, force = run.ergodic() if self._point == "ergodic" else run.x, run.force()
+            self._last = now, self._evaluate(point, run.theta, force), point
             if self._point == "best":
-                points.append(run.ergodic())
-            force = run.force()
-            looks = [(now, self._evaluate(point, run.theta, force), point) for point in points]
-            self._last = min(looks, key=lambda look: look[1].residual)
+                other = run.ergodic()
+                measures = self._evaluate(other, run.theta, force)
+                if measures.residual < self._last[1].residual:
+                    self._last = now, measures, other
         return self._last
 
     def _copies(self) -> Floats:
@@ -519,7 +521,7 @@ class Solver:
         """The run so far."""
         measures, now, N = self._measure(), self._run.activations, self.problem.n_agents
         copies = self._copies()
-        mean = np.add.reduce(copies) / N
+        mean = mean_of(copies)
         fun = self._evaluate.fun(mean)
         solved = self._is_solved(measures.residual)
         status = Status.SOLVED if solved else Status.MAX_EPOCHS if self._status is None else self._status
