@@ -8,7 +8,7 @@ import numpy as np
 
 from fastadapd._terms import Floats
 from fastadapd.errors import FastadapdError
-from fastadapd.problem import Problem
+from fastadapd.problem import Problem, check_problem
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,14 @@ def solve_centralized(problem: Problem, solver: str = "CLARABEL", **options: obj
 
     Raises
     ------
+    InvalidOptionError
+        When `problem` is none.
     FastadapdError
         When the solver finds no optimum (an infeasible or unbounded problem, say).
     """
     import cvxpy as cp
 
+    check_problem(problem)
     x = cp.Variable(problem.dim)
     total: list[object] = []
     limits: list[list[cp.Constraint]] = []

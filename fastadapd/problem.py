@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastadapd import scaling
 from fastadapd._terms import Floats, Term
 from fastadapd.constraints import Constraint
-from fastadapd.errors import InvalidProblemError
+from fastadapd.errors import InvalidOptionError, InvalidProblemError
 from fastadapd.objectives import Objective
 from fastadapd.regularizers import Box, NonNegative, Regularizer, Zero
 
@@ -347,6 +347,12 @@ def _as_tuple(value: Any, kind: type[_T], name: str) -> tuple[_T, ...]:
         if not isinstance(term, kind):
             raise InvalidProblemError(f"{name}: {type(term).__name__} is no {kind.__name__}")
     return terms
+
+
+def check_problem(problem: Any) -> None:
+    """What was given as a problem must be one."""
+    if not isinstance(problem, Problem):
+        raise InvalidOptionError(f"problem must be a fastadapd.Problem, not {type(problem).__name__}")
 
 
 def _positive(name: str, value: int) -> int:

@@ -20,7 +20,7 @@ from fastadapd.methods import Method, as_method
 from fastadapd.methods._base import Start
 from fastadapd.metrics import Evaluator, Measures, mean_of
 from fastadapd.network import Network
-from fastadapd.problem import Problem
+from fastadapd.problem import Problem, check_problem
 from fastadapd.result import PerAgent, Result, Status
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
@@ -655,8 +655,7 @@ class _NoBar:
 
 
 def _check_fit(problem: Problem, network: Network) -> None:
-    if not isinstance(problem, Problem):
-        raise InvalidOptionError(f"problem must be a fastadapd.Problem, not {type(problem).__name__}")
+    check_problem(problem)
     if not isinstance(network, Network):
         raise InvalidOptionError(f"network must be a fastadapd.Network, not {type(network).__name__}; "
                                  "fastadapd.Network(graph) makes one")

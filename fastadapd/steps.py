@@ -11,7 +11,7 @@ from fastadapd._terms import Floats
 from fastadapd.engines.packing import MOMENTUM, ADAPDSteps
 from fastadapd.errors import InvalidOptionError, as_numbers
 from fastadapd.network import Network
-from fastadapd.problem import Problem
+from fastadapd.problem import Problem, check_problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,7 @@ def slater_bound(problem: Problem, x: ArrayLike) -> float:
     ----------
     Bertsekas, Nonlinear Programming, section 5.3 (Slater's condition bounds the multipliers).
     """
+    check_problem(problem)
     x = as_numbers("x", x)
     if x.shape != (problem.dim,):
         raise InvalidOptionError(f"x has shape {x.shape}; the problem has {problem.dim} coordinates")

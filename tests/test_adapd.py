@@ -588,3 +588,8 @@ def test_slater_bound_in_numbers():
 def test_points_that_are_no_slater_points(problem, x, message):
     with pytest.raises(fa.InvalidOptionError, match=message):
         fa.slater_bound(problem, x)
+
+
+def test_slater_bound_needs_a_problem():
+    with pytest.raises(fa.InvalidOptionError, match=r"problem must be a fastadapd\.Problem, not int"):
+        fa.slater_bound(3, [0.0])

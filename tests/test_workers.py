@@ -1,5 +1,6 @@
 """Several workers on one run: who writes what, who wakes when, and that the optimum stays the optimum."""
 
+import os
 import pickle
 import signal
 import threading
@@ -243,6 +244,23 @@ def test_ctrl_c_from_a_thread():
     run.run(1e9)
     presser.join()
     assert run.result().status == fa.Status.INTERRUPTED and run.result().activations > 0
+
+
+@needs_c
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_workers_of_its_own():
+    run = solver()
+    run.run(10)  # the threads of this process
+    child = os.fork()
+    if not child:
+        try:
+            signal.alarm(60)
+            run.run(2_000)
+            os._exit(0 if run.result().success else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @needs_c

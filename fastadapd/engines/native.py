@@ -124,16 +124,23 @@ class NativeEngine:
 
     def divide(self, pieces: Pieces) -> None:
         """Prepare for workers with these agents each."""
-        from concurrent.futures import ThreadPoolExecutor  # slow to import
-
         workers = len(pieces)
         self._borders = packing.pack_borders(self._network, pieces)
         # a worker's numbers have cache lines of their own
         self._counters = np.zeros((workers, _LINE), dtype=np.int64)
         self._works = np.zeros((workers, len(self._work_array) + _LINE))
         self._progress = np.zeros(workers * _LINE)
-        self._pool = ThreadPoolExecutor(workers - 1, thread_name_prefix="fastadapd")
+        self._pool: Any = None
+        self._process = -1
         self._states: list[_Struct] = []
+
+    def _threads(self, workers: int) -> Any:
+        """A pool of this process: a fork has none of the threads."""
+        if self._process != os.getpid():
+            from concurrent.futures import ThreadPoolExecutor  # slow to import
+
+            self._pool, self._process = ThreadPoolExecutor(workers - 1, thread_name_prefix="fastadapd"), os.getpid()
+        return self._pool
 
     def adapd_together(self, steps: ADAPDSteps, state: ADAPDState, agents: Sequence[Ints]) -> int:
         """Wake each worker's agents one after the other, all workers at the same time."""
@@ -169,7 +176,8 @@ class NativeEngine:
 
         from concurrent.futures import wait
 
-        others = [self._pool.submit(work, w) for w in range(1, workers)]
+        pool = self._threads(workers)
+        others = [pool.submit(work, w) for w in range(1, workers)]
         try:
             ends = [work(0)]
         finally:
