@@ -343,6 +343,7 @@ class Solver:
                 return Status.MAX_EPOCHS
             if now == run.milestone():
                 run.pass_milestone()
+                self._last = None  # the point is another now
                 self._set_pace(now)
             if interrupt.pressed or (self.stop is not None and self.stop.is_set()):
                 return Status.INTERRUPTED

@@ -832,6 +832,24 @@ def test_checks_are_put_off_while_the_run_moves_too_much():
     np.testing.assert_array_equal(seldom.history["residual"][:3], often.history["residual"][:3])
 
 
+def test_a_run_that_stops_at_an_extrapolation_returns_the_point_it_measured():
+    run = solver()
+    run.stop = threading.Event()
+    extrapolate = run._run.pass_milestone
+
+    def pass_milestone():
+        extrapolate()
+        if run.result().epochs == 50:
+            run.stop.set()
+
+    run._run.pass_milestone = pass_milestone
+    run.run(100)
+    found = run.result()
+    assert found.status == fa.Status.INTERRUPTED and found.epochs == 50
+    again = solver(x0=found.x_agents, multipliers=found.multipliers, consensus_multipliers=found.consensus_multipliers)
+    assert again.result().residual == pytest.approx(found.residual, rel=1e-6)
+
+
 @pytest.mark.parametrize("record", [7, [5, 11, 300]])
 def test_recording_changes_nothing(record):
     plain, recorded = (fa.solve(PROBLEM, NETWORK, rng=0, record=r) for r in (None, record))
