@@ -642,7 +642,8 @@ def _coming(problem: ProblemArrays, agents: Ints, a: int) -> int:
 
 @_inlined
 def _fetch(array: Floats, start: int, count: int) -> None:
-    for j in range(start, start + min(count, AHEAD), 8):
+    _prefetch(array, start)
+    for j in range(start + 8, start + min(count, AHEAD), 8):
         _prefetch(array, j)
     _prefetch(array, start + count - 1)
 
