@@ -142,7 +142,7 @@ def _positive(problem: Problem, x: Floats, theta: Floats, low: Floats, high: Flo
     if value + float(np.minimum(slope * (low - x), slope * (high - x)).sum()) > least:
         return True
     radius, norm = _REACH * length * np.sqrt(problem.dim), float(np.linalg.norm(slope))
-    if value - min(norm * radius, norm**2 / (2.0 * curved_at_most) if curved_at_most > 0 else np.inf) <= least:
+    if value - min(norm * radius, norm * norm / (2.0 * curved_at_most) if curved_at_most > 0 else np.inf) <= least:
         return False
     hessian = np.zeros((problem.dim, problem.dim))
     for group, rows in problem.constraint_rows():

@@ -25,10 +25,13 @@ from fastadapd.result import PerAgent, Result, Status
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
+_CHECKPOINT = {"method", "kind", "shape", "state", "extra", "stream", "rows", "next_check", "means", "best",
+               "next_proof", "then", "pace", "runtime"}
 _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half as many have passed ...
 _FALL = 0.5  # ... and none where the residual has fallen to this share since the last
 _STALL_EPOCHS = 30_000
-_NEAR = 10.0  # times tol: checks begin where the residual is expected below; within 10 epochs it fell to 1/9 at most
+_NEAR = 10.0  # times tol: checks begin where the residual is expected below; few fall to a tenth within 10 epochs
+_SUDDEN = 1e-4  # within the first 10 epochs the residual hardly falls to a smaller share
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
@@ -85,8 +88,8 @@ class Solver:
         come every 10 epochs at first, later when 5 % more have passed, but are put off while the movement between two
         extrapolations shows that the residual is not near tol.
     callback : callable, optional
-        Called with a `Result` after every check, and none is put off then; raising StopIteration or returning something
-        true stops.
+        Called with a `Result` after every check; raising StopIteration or returning something true stops. With a
+        callback no check is put off, so that a run may end a check sooner.
     progress : bool
         Show a progress bar.
     workers : int
@@ -182,11 +185,15 @@ class Solver:
         self._run = self._method.start(self._inner, network, self._engine, self._law, start)
         self._evaluate = Evaluator(self._inner, self._engine, optimum, units)
         self._rows: list[tuple[float, ...]] = []
-        self._means: list[tuple[int, Floats]] = []
-        self._next_check = 0
+        self._mean = np.zeros(0)  # of the copies at the last check
+        self._means: list[tuple[int, Floats]] = []  # and some time ago
+        self._next_check = self._next_mean = 0
         self._status: Status | None = None
         self._runtime = 0.0
-        self._best, self._next_proof, self._residual_then = (np.inf, 0), 0, np.inf
+        self._best, self._next_proof = (np.inf, 0), 0
+        # there may be a proof at once: boxes that do not meet, or multipliers of an earlier run
+        low, high = self._inner.box
+        self._residual_then = 0.0 if multipliers is not None or (low > high).any() else np.inf
         self._then = np.zeros(problem.n_rows), np.zeros((1, problem.dim))  # multipliers and forces at the last proof
         self._certificate: Certificate | None = None
         self._checked = -1, 0.0  # when the residual was checked last, and what it was
@@ -312,7 +319,7 @@ class Solver:
         if time_limit is not None and not as_number("time_limit", time_limit) > 0:
             raise InvalidOptionError(f"time_limit is {time_limit}; it must be a positive number of seconds")
         began = time.perf_counter()
-        end = self._run.activations + self._whole(epochs * self.problem.n_agents)
+        end = self._run.activations + self._whole(round(epochs * self.problem.n_agents, 6))  # 7 / 25 * 25 is above 7
         with self._turn, _Interruptible() as interrupt, self._bar(end) as bar:
             self._status = self._loop(end, began, time_limit, interrupt, bar)
         self._runtime += time.perf_counter() - began
@@ -324,10 +331,13 @@ class Solver:
             if now == next_record:
                 self._record()
                 next_record = self._next_record()
-            if now >= self._next_check and not self._puts_off(now):
+            if now >= self._next_mean:
                 self._remember(now)
-                self._schedule_check(now)
+            if now >= self._next_check and not self._puts_off(now):
+                self._next_check = self._later(now)
                 residual = self._measure().residual
+                then, mean = self._means[-1]
+                self._mean = mean if then == now else mean_of(self._copies())
                 self._checked = now, residual
                 if self._record_every is None and self._record_at is None:
                     self._record()
@@ -349,7 +359,7 @@ class Solver:
                 return Status.INTERRUPTED
             if time_limit is not None and time.perf_counter() - began >= time_limit:
                 return Status.TIME_LIMIT
-            stops = (end, self._next_check, next_record, run.milestone(), now + self._whole(chunk))
+            stops = (end, self._next_check, self._next_mean, next_record, run.milestone(), now + self._whole(chunk))
             count = min(stop for stop in stops if stop is not None and stop > now) - now
             started = time.perf_counter()
             status, done = run.advance(count, self._stream)
@@ -374,14 +384,19 @@ class Solver:
 
     def _puts_off(self, now: int) -> bool:
         """Put off the check if the movement, which costs nothing, shows that the residual is not near tol yet."""
-        movement = self._run.movement
-        if self._pace is None or movement is None or not self._tol or self._point != "last" or self._callback:
+        if not self._tol or self._point != "last" or self._callback:
             return False
-        if now >= self._next_proof or self._is_long_ago(now) or not (
-                _NEAR * self._tol < self._pace * movement < np.inf):
+        if now >= self._next_proof or self._is_long_ago(now):
             return False
-        if now >= 1.02 * self._means[-1][0]:
-            self._remember(now)
+        movement, (then, residual) = self._run.movement, self._checked
+        if then == 0 and 0 < now <= 10 * self.problem.n_agents:
+            expected = _SUDDEN * residual
+        elif self._pace is not None and movement is not None:
+            expected = self._pace * movement
+        else:
+            return False
+        if not _NEAR * self._tol < expected < np.inf:
+            return False
         self._next_check = now + 10 * self.problem.n_agents
         return True
 
@@ -399,7 +414,7 @@ class Solver:
         self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
         if falls and not stalled:
             return None
-        x = self._means[-1][1]
+        x = self._mean
         names = np.zeros(0, dtype=np.int64)
         sets = any(group.term.is_set for group in self._inner.regularizers)
         for theta, force in self._growing_multipliers():
@@ -453,13 +468,12 @@ class Solver:
 
     def _moved(self, now: int) -> float:
         """How far the decision has moved during the last fifth of the run, relative to its size."""
-        mean = self._means[-1][1]
-        earlier = [mean for activations, mean in self._means if activations <= 0.8 * now]
-        return float(np.linalg.norm(mean - earlier[-1])) / self._evaluate.size(mean) if earlier else 0.0
+        earlier = [mean for activations, mean in self._means if activations <= 0.8 * now][-1]
+        return float(np.linalg.norm(self._mean - earlier)) / self._evaluate.size(self._mean)
 
     def _remember(self, now: int) -> None:
-        copies = self._run.x if self._point == "last" else self._copies()
-        self._means.append((now, mean_of(copies)))
+        self._next_mean = self._later(now)
+        self._means.append((now, mean_of(self._run.x if self._point == "last" else self._copies())))
         while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
             del self._means[0]
 
@@ -468,10 +482,10 @@ class Solver:
         unit = self._run.unit
         return int(-(-activations // unit)) * unit
 
-    def _schedule_check(self, now: int) -> None:
-        # 5 % apart, in tens of epochs: an overshoot of 5 %, and few checks in long runs
+    def _later(self, now: int) -> int:
+        """When to check again: 5 % apart, in tens of epochs, an overshoot of 5 % and few checks in long runs."""
         tens = 10 * self.problem.n_agents
-        self._next_check = -(-max(now + tens, int(1.05 * now)) // tens) * tens
+        return -(-max(now + tens, int(1.05 * now)) // tens) * tens
 
     def _next_record(self) -> int | None:
         """The next count to record at, this one included if it is not recorded yet."""
@@ -576,7 +590,7 @@ class Solver:
             "stream": self._stream.checkpoint(),
             "rows": list(self._rows),
             "next_check": self._next_check,
-            "means": list(self._means),
+            "means": (self._mean, list(self._means), self._next_mean),
             "best": self._best,
             "next_proof": (self._next_proof, self._residual_then),
             "then": self._then,
@@ -593,8 +607,8 @@ class Solver:
             From `checkpoint` of a solver with the same problem, network, method and clock.
         """
         shape = (self.problem.n_agents, self.problem.dim, self.problem.n_rows)
-        if not isinstance(saved, dict) or not {"kind", "method", "shape", "state"} <= saved.keys():
-            raise InvalidOptionError("this is no checkpoint; use what Solver.checkpoint returned")
+        if not isinstance(saved, dict) or saved.keys() != _CHECKPOINT:
+            raise InvalidOptionError("this is no checkpoint; use what Solver.checkpoint of this version returned")
         if saved["method"] != self._method.name or tuple(saved["shape"]) != shape:
             raise InvalidOptionError(f"the checkpoint is of {saved['method']} with (agents, coordinates, rows) = "
                                      f"{tuple(saved['shape'])}; this solver is {self._method.name} with {shape}")
@@ -610,7 +624,8 @@ class Solver:
                 array[...] = saved["state"][name]
             self._run.restore_extra(saved["extra"])
             self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
-            self._means = list(saved["means"])
+            self._mean, means, self._next_mean = saved["means"]
+            self._means = list(means)
             self._best, (self._next_proof, self._residual_then) = saved["best"], saved["next_proof"]
             self._certificate = None
             self._then, (self._checked, self._pace) = saved["then"], saved["pace"]

@@ -1,8 +1,8 @@
 """The Numba engine: the loops of csrc/ once more, for where no compiler was there at install time.
 
 The kernels `adapd`, `dpda` and `measure` are public: other ``@njit`` code can call them with the tuples of arrays of
-`fastadapd.engines.packing`, whose lengths and meaning are in csrc/fastadapd.h. Letters as in the paper: f, g, J, rho,
-theta, lambda, tau, sigma.
+`fastadapd.engines.packing`, whose lengths and meaning are in csrc/fastadapd.h and are not checked. Letters as in the
+paper: f, g, J, rho, theta, lambda, tau, sigma.
 """
 
 from __future__ import annotations
@@ -163,6 +163,7 @@ def _typed_prefetch(typing: Any, array: Any, at: Any) -> Any:
 
 
 _prefetch: Any = intrinsic(_typed_prefetch)
+
 
 @_inlined_sum
 def _four_dots(a: Floats, m: int, x: Floats) -> tuple[float, float, float, float]:

@@ -275,7 +275,7 @@ class _AdaptiveRun(_ADAPDRun):
             mixed = self._anderson.mix(self._before, after)
             # products of r, dr and dT with those in memory (of dT for the length of what it moves), and four norms
             self._count_sums(3 * self._memory + 4)
-        if mixed is not after and mixed @ mixed < np.inf:
+        if mixed is not after and (mixed @ mixed < np.inf or np.isfinite(mixed).all()):
             self._replace(mixed)
         self._forget_disagreement()  # so that the point alone says what the next period does
         self._before = self._point.copy()
