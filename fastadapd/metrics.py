@@ -132,7 +132,7 @@ class Evaluator:
         gradient = _typical(np.maximum(self._sizes, rows[:, _COLUMN["gradient"]]), self._total)
         if gradient > 0:
             stationarity = most[_COLUMN["stationarity"]] / gradient
-            complementarity = float(rows[:, _COLUMN["complementarity"]].sum()) / (N * gradient * size)
+            complementarity = float(rows[:, _COLUMN["complementarity"]].sum()) / N / gradient / size
         else:
             stationarity = complementarity = 0.0
         parts = (primal, consensus, stationarity, complementarity)

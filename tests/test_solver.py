@@ -458,6 +458,16 @@ def test_units_of_rows_and_blocks_do_not_matter(engine):
     assert np.abs(results[0][1]).max() > 0.1
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e-100, 1e100])
+def test_products_of_sizes_may_leave_double_precision(unit):
+    targets = unit * np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 3.0]])
+    limit = fa.constraints.AffineInequality(np.ones((1, 2)), [unit])
+    problem = fa.Problem(fa.objectives.Quadratic(np.eye(2), -targets), constraints=limit)
+    result = fa.solve(problem, fa.Network([(0, 1), (1, 2)]), rng=0)
+    assert result.success
+    np.testing.assert_allclose(result.x / unit, [1.0, 0.0], rtol=0, atol=1e-5)  # (2, 1) projected on x_0 + x_1 = 1
+
+
 def ill_conditioned(seed, condition, n=4):
     """Least squares of 6 agents in a ring: together singular values from 1 to 1 / condition, and a known optimum."""
     rng = np.random.default_rng(seed)
