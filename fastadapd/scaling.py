@@ -77,7 +77,7 @@ def coordinate_units(problem: Problem) -> Floats | None:
 
 def _octaves(values: Floats) -> float:
     """How many times the smallest must be doubled to reach the largest."""
-    return math.log2(values.max() / values.min())
+    return math.log2(values.max()) - math.log2(values.min())
 
 
 def _blocks(tables: list[Floats], dim: int) -> Iterator[Floats]:
