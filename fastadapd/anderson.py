@@ -13,6 +13,7 @@ from fastadapd._terms import Floats
 Single = npt.NDArray[np.float32]
 
 _REGULARIZATION = 1e-5  # of differences of length 1, whose products single precision knows to 1e-6
+_DOUBT = 10.0  # times its size: so far may the residual move before its products are computed, not carried on
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
 _FLAT = 0.01  # a residual that changes by less drifts along a line: go on there, twice as far every time
 _STALE = 100  # so many steps in which the residual does not fall to _PROGRESS: the memory is emptied, ...
@@ -56,11 +57,13 @@ class Anderson:
     """
 
     def __init__(self, memory: int, scale: Floats, size: int):
-        self._scale, self._units = scale, np.where(scale > 0, scale, 1.0)
+        self._scale, self._units = scale, scale if scale.all() else np.where(scale > 0, scale, 1.0)
         self._residuals = np.empty((memory, len(scale)), dtype=np.float32)
         self._images = np.empty((memory, len(scale)), dtype=np.float32)  # in the units of the scale
         self._tails = np.empty((memory, size - len(scale)))  # of the coordinates that follow
         self._gram = np.zeros((memory, memory))
+        self._toward = np.zeros(memory)  # products of the differences with the last residual, carried on ...
+        self._doubt = np.inf  # ... over so much of movement since they were computed
         self._count = 0
         self._last: tuple[Floats, Floats] | None = None
         self._norm = self._smallest = np.inf
@@ -82,7 +85,8 @@ class Anderson:
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
         return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
-                "tails": self._tails.copy(), "gram": self._gram.copy(), "count": self._count, "last": self._last,
+                "tails": self._tails.copy(), "gram": self._gram.copy(), "toward": (self._toward.copy(), self._doubt),
+                "count": self._count, "last": self._last,
                 "norms": (self._norm, self._smallest), "residual": self.residual,
                 "movement": self.movement, "cuts": (self._cuts, self._cut_from, self._rest, self._stride),
                 "stale": (self._stale, self._stale_from)}
@@ -93,21 +97,25 @@ class Anderson:
         self = cls(0, saved["scale"], len(saved["scale"]))
         self._residuals, self._images = saved["residuals"].copy(), saved["images"].copy()
         self._tails, self._gram, self._count = saved["tails"].copy(), saved["gram"].copy(), saved["count"]
+        self._toward, self._doubt = saved["toward"][0].copy(), saved["toward"][1]
         self._last, (self._norm, self._smallest) = saved["last"], saved["norms"]
         self.residual, self.movement = saved["residual"], saved["movement"]
         self._cuts, self._cut_from, self._rest, self._stride = saved["cuts"]
         self._stale, self._stale_from = saved["stale"]
         return self
 
-    def _keep(self, change: Floats, length: float, image: Floats) -> None:
-        """Put a difference of this length into memory."""
+    def _keep(self, change: Floats, length: float, image: Floats, residual: Floats) -> None:
+        """Put the change of the residual, of this length, and that of the image into memory; both are overwritten."""
         m, k = len(self._scale), self._count % len(self._gram)
-        np.divide(change, length, out=self._residuals[k], casting="same_kind")
-        np.multiply(image[:m], self._units, out=image[:m])
-        np.divide(image[:m], length, out=self._images[k], casting="same_kind")
-        self._tails[k] = image[m:] / length
+        change *= 1.0 / length
+        image *= 1.0 / length
+        self._tails[k] = image[m:]
+        image[:m] *= self._units
+        self._residuals[k], self._images[k] = change, image[:m]
         self._count += 1
         products = self._products(self._residuals[k])
+        self._toward[: len(products)] += length * products
+        self._toward[k] = change @ residual
         products[k] += _REGULARIZATION
         self._gram[k, : len(products)] = self._gram[: len(products), k] = products
 
@@ -134,7 +142,8 @@ class Anderson:
             grow, or led far without progress, the image they started from; the memory is empty then.
         """
         m = len(self._scale)
-        self.residual = residual = (after[:m] - before[:m]) * self._scale
+        self.residual = residual = after[:m] - before[:m]
+        residual *= self._scale
         self.movement = norm = math.sqrt(residual @ residual)
         if self._rest:
             self._rest -= 1
@@ -151,6 +160,7 @@ class Anderson:
             self._begin_anew(0, _LONG_REST)
             return after
         last, self._last = self._last, (residual, after)
+        doubt, self._doubt = self._doubt, np.inf
         scaled = after[:m] * self._scale
         limit = _REACH * math.sqrt(scaled @ scaled)
         if last is not None:
@@ -160,15 +170,21 @@ class Anderson:
                 self._stride = max(1.0, 2.0 * self._stride)
                 return after + min(self._stride, limit / norm) * (after - before) if norm > 0 else after
             if length < np.inf:
-                self._keep(change, length, after - last[1])
+                self._keep(change, length, after - last[1], residual)
+                self._doubt = doubt + length
         self._stride = 0.0
         used = min(self._count, len(self._gram))
         if used == 0 or not 0 < norm < np.inf:
             return after
-        gamma = np.linalg.solve(self._gram[:used, :used], self._products((residual / norm).astype(np.float32)))
+        if self._doubt > _DOUBT * norm:
+            self._toward[:used], self._doubt = norm * self._products((residual / norm).astype(np.float32)), 0.0
+        gamma = np.linalg.solve(self._gram[:used, :used], self._toward[:used] / norm)
         scaled = (gamma.astype(np.float32) @ self._images[:used]).astype(np.float64)
         length = norm * math.sqrt(scaled @ scaled)
-        move = norm * np.concatenate([scaled / self._units, gamma @ self._tails[:used]])
+        move = np.empty_like(after)
+        np.divide(scaled, self._units, out=move[:m])
+        np.matmul(gamma, self._tails[:used], out=move[m:])
+        move *= norm
         if length <= limit:
             self._cuts = 0
             return after - move

@@ -169,3 +169,18 @@ def test_a_checkpoint_goes_on():
     for _ in range(5):
         u, v = acceleration.mix(u, longer(u)), other.mix(v, longer(v))
     np.testing.assert_array_equal(u, v)
+
+
+def test_products_that_are_carried_on_are_those_of_the_residual():
+    """What a step costs: one product with the memory; the other follows from the last, and is seldom computed."""
+    size, rng = 300, np.random.default_rng(0)
+    factors, image = np.linspace(0.5, 0.999, size), rng.normal(size=size)
+    acceleration, u, computed = Anderson(20, rng.uniform(0.5, 2.0, size), size), np.zeros(size), 0
+    for _ in range(60):
+        u = acceleration.mix(u, image + factors * (u - image))
+        if acceleration._count > 0:
+            used = min(acceleration._count, 20)
+            exact = acceleration._residuals[:used] @ acceleration.residual
+            np.testing.assert_allclose(acceleration._toward[:used], exact, rtol=0, atol=1e-5 * acceleration.movement)
+            computed += acceleration._doubt == 0.0
+    assert 0 < computed < 30
