@@ -170,7 +170,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
 
 /* The sequence is known: where not all fits into the cache, memory is asked early for what agents[a + ...] will need,
  * first where its lists begin, then what is in them, then what they point to, the first FA_AHEAD numbers of a stretch. */
-enum { LISTS = 9, ENTRIES = 6, ROWS = 4, COLUMNS = 3, NEIGHBOURS = 2, CACHE = 1 << 18 };
+enum { LISTS = 7, ENTRIES = 5, ROWS = 3, COLUMNS = 2, NEIGHBOURS = 1, CACHE = 1 << 18 };
 
 FA_INLINE void fetch(int64_t n, const double *p)
 {
@@ -229,6 +229,7 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
             FA_PREFETCH(problem->constraint_data + g);
             FA_PREFETCH(problem->constraint_first + g);
         }
+        if (fa_regularizer_size(n, problem->regularizer_kind[i]) > 0) FA_PREFETCH(problem->regularizer_data + i);
         fetch(n, state->x + i * n);
         fetch(n, state->x_sum + i * n);
         if (!edge) fetch_entries(network->column_ptr, network->column_row, network->column_value, i);
@@ -269,6 +270,8 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
             FA_PREFETCH(state->g_last + problem->constraint_first[b]);
             fetch(fa_constraint_size(problem, n, b), problem->data + problem->constraint_data[b]);
         }
+        const int64_t size = fa_regularizer_size(n, problem->regularizer_kind[i]);
+        if (size > 0) fetch(size, problem->data + problem->regularizer_data[i]);
     }
 }
 

@@ -170,6 +170,11 @@ FA_INLINE int64_t fa_constraint_size(const fa_problem *problem, int64_t n, int64
     return 2 + n + fa_matrix_size(n, kind);
 }
 
+FA_INLINE int64_t fa_regularizer_size(int64_t n, int32_t kind)
+{
+    return kind == FA_L1 ? n : kind == FA_BOX ? 2 * n : kind == FA_L2_BALL ? 1 + n : 0;
+}
+
 /* Numbers of all blocks, nearly: the last one's place. */
 FA_INLINE int64_t fa_data_size(const fa_problem *problem, int64_t n)
 {
@@ -328,8 +333,9 @@ FA_INLINE void fa_dual_step(const fa_problem *problem, int64_t n, int64_t i, con
 /* z <- prox_{tau rho_i}(z) */
 FA_INLINE void fa_prox(const fa_problem *problem, int64_t n, int64_t i, double tau, double *FA_RESTRICT z)
 {
-    const double *data = problem->data + problem->regularizer_data[i];
-    switch (problem->regularizer_kind[i]) {
+    const int32_t kind = problem->regularizer_kind[i];
+    const double *data = fa_regularizer_size(n, kind) > 0 ? problem->data + problem->regularizer_data[i] : 0;
+    switch (kind) {
     case FA_L1:
         for (int64_t j = 0; j < n; ++j) {
             const double t = tau * data[j], a = fabs(z[j]) - t;

@@ -298,6 +298,16 @@ def _constraint_size(problem: ProblemArrays, b: int) -> int:
 
 
 @_inlined
+def _regularizer_size(n: int, kind: int) -> int:
+    """Numbers of a regularizer."""
+    if kind == L1:
+        return n
+    if kind == BOX:
+        return 2 * n
+    return 1 + n if kind == L2_BALL else 0
+
+
+@_inlined
 def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v: Floats, y: Floats,
                         with_value: bool) -> float:
     """v <- v + grad f_i(x); returns f_i(x) when `with_value`. y[n] is work."""
@@ -405,7 +415,7 @@ def _dual_step(problem: ProblemArrays, i: int, x: Floats, sigma: Floats | None, 
 def _prox(problem: ProblemArrays, i: int, tau: float, z: Floats) -> None:
     """z <- prox_{tau rho_i}(z)"""
     n, kind = problem.dim, problem.regularizer_kind[i]
-    data = _part(problem.data, problem.regularizer_data[i], n)
+    data = _part(problem.data, problem.regularizer_data[i] if _regularizer_size(n, kind) > 0 else 0, n)
     if kind == L1:
         for j in range(n):
             a = abs(z[j]) - tau * data[j]
@@ -631,7 +641,7 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     return OK
 
 
-LISTS, ENTRIES, ROWS, COLUMNS, NEIGHBOURS, CACHE = 9, 6, 4, 3, 2, 1 << 18  # as in csrc/adapd.h
+LISTS, ENTRIES, ROWS, COLUMNS, NEIGHBOURS, CACHE = 7, 5, 3, 2, 1, 1 << 18  # as in csrc/adapd.h
 
 
 @_inlined
@@ -690,6 +700,8 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
         _prefetch(problem.constraint_rows, g)
         _prefetch(problem.constraint_data, g)
         _prefetch(problem.constraint_first, g)
+        if _regularizer_size(n, problem.regularizer_kind[i]) > 0:
+            _prefetch(problem.regularizer_data, i)
         _fetch(state.x, i * n, n)
         _fetch(state.x_sum, i * n, n)
         if not edge:
@@ -727,6 +739,9 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
             _prefetch(state.theta, problem.constraint_first[b])
             _prefetch(state.g_last, problem.constraint_first[b])
             _fetch(problem.data, problem.constraint_data[b], _constraint_size(problem, b))
+        size = _regularizer_size(n, problem.regularizer_kind[i])
+        if size > 0:
+            _fetch(problem.data, problem.regularizer_data[i], size)
 
 
 @_kernel
