@@ -113,7 +113,6 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
                        int64_t k, int64_t i, int64_t previous, int far, const fa_adapd_state *state,
                        const fa_share *share, const fa_work *w)
 {
-    const int64_t blocks = problem->constraint_ptr[i + 1] - problem->constraint_ptr[i];
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation;
     double *FA_RESTRICT x = state->x + i * n, *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v;
@@ -121,25 +120,16 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     consensus_step(problem, network, steps, n, i, previous, state, share, w->y, v);
 
     /* theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i */
-    double l = problem->lipschitz[i];
-    fa_constraint_probe(problem, n, i, far, x, state->theta, w->g, w->J, w->norm2, w->y, &l);
-    const double tau = steps->adaptive ? 1.0 / (l + steps->tau[i]) : steps->tau[i];
-    for (int64_t b = 0; b < blocks; ++b)
-        w->sigma[b] = !steps->adaptive      ? steps->sigma[i]
-                      : w->norm2[b] > 0.0 ? steps->sigma[i] / ((double)blocks * w->norm2[b])
-                                            : 0.0;
     const double c = local ? (state->wakes[i] > 0 ? 2.0 / rho - 1.0 : 0.0) : (previous == i ? N : 0.0);
-    fa_dual_step(problem, n, i, x, w->sigma, steps->adaptive, c, rho, w->g, w->J, state->theta, state->g_last, v);
+    const double curvature = fa_dual_step(problem, n, i, far, x, steps->sigma[i], steps->adaptive, c, rho, w->y, w->J,
+                                          state->theta, state->g_last, v);
+    const double tau = steps->adaptive ? 1.0 / (problem->lipschitz[i] + curvature + steps->tau[i]) : steps->tau[i];
 
     /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
     fa_objective_gradient(problem, n, i, far, x, v, w->y, 0);
-    double sum = 0.0; /* 0 * infinity and 0 * NaN are NaN */
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; ++j) {
-        z[j] = x[j] - tau * v[j];
-        sum += 0.0 * z[j];
-    }
-    if (sum != 0.0) return FA_NOT_FINITE;
+#pragma omp simd
+    for (int64_t j = 0; j < n; ++j) z[j] = x[j] - tau * v[j];
+    if (fa_not_finite(n, z)) return FA_NOT_FINITE;
     fa_prox(problem, n, i, tau, z);
     if (rho != 1.0) {
         const int sparse = problem->regularizer_kind[i] == FA_L1; /* zeros stay zeros */
@@ -322,8 +312,8 @@ FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, con
 /* With n as a literal, and vectors of its own that can stay in registers. */
 #define UNROLLED(n)                                                                                        \
     do {                                                                                                   \
-        double v[n], y[n], z[n];                                                                           \
-        const fa_work own = {v, w.reaction, y, z, w.g, w.norm2, w.sigma, w.J};                             \
+        double v[n], y[n], z[n], J[n];                                                                     \
+        const fa_work own = {v, w.reaction, y, z, J};                                                      \
         return wake_all(&p, &g, &c, n, activations, agents, &t, share, &own);                              \
     } while (0)
 
@@ -331,7 +321,7 @@ FA_INLINE int wake_all_unrolled(const fa_problem *problem, const fa_network *net
                                 int64_t activations, const int32_t *agents, const fa_adapd_state *state,
                                 const fa_share *share, double *work)
 {
-    const fa_work w = fa_slice_work(problem, work);
+    const fa_work w = fa_slice_work(problem->dim, work);
     /* copies that no store of a double can reach, so that what is computed from them stays computed */
     const fa_problem p = *problem;
     const fa_network g = *network;

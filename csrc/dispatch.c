@@ -55,7 +55,7 @@ int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const
 
 int64_t fa_work_size(const fa_problem *problem)
 {
-    return 4 * problem->dim + problem->max_blocks * (3 + problem->dim);
+    return FA_WORKS * problem->dim;
 }
 
 const char *fa_strerror(int status)

@@ -5,6 +5,8 @@
 
 #include "fastadapd.h"
 
+enum { FA_WORKS = 5 }; /* vectors of n numbers in the work array */
+
 typedef struct {
     const char *name; /* as fa_simd() says it */
     int (*adapd)(const fa_problem *, const fa_network *, const fa_adapd_steps *, int64_t, const int32_t *,

@@ -4,7 +4,7 @@ static int dpda(const fa_problem *problem, const fa_network *network, const fa_d
                 const fa_dpda_state *state, double *work)
 {
     const int64_t N = problem->n_agents, n = problem->dim;
-    const fa_work w = fa_slice_work(problem, work);
+    const fa_work w = fa_slice_work(n, work);
     for (int64_t iteration = 0; iteration < iterations; ++iteration) {
         double eta = 1.0, fastest = INFINITY;
         if (steps->mu > 0.0) { /* eta = 1 / sqrt(1 + mu min tau): steps grow in the dual and shrink in the primal */
@@ -24,13 +24,10 @@ static int dpda(const fa_problem *problem, const fa_network *network, const fa_d
         for (int64_t i = 0; i < N; ++i) {
             double *FA_RESTRICT x = state->x + i * n, *FA_RESTRICT x_old = state->x_old + i * n, *FA_RESTRICT z = w.z;
             const double tau = steps->tau[i] * *steps->scale, kappa = steps->kappa[i] / *steps->scale;
-            double l = 0.0;
 
             /* theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i */
             fa_zero(n, w.reaction);
-            fa_constraint_probe(problem, n, i, 0, x, state->theta, w.g, w.J, w.norm2, w.y, &l);
-            for (int64_t k = 0; k < problem->max_blocks; ++k) w.sigma[k] = kappa;
-            fa_dual_step(problem, n, i, x, w.sigma, 0, extrapolate, 1.0, w.g, w.J, state->theta, state->g_old, w.reaction);
+            fa_dual_step(problem, n, i, 0, x, kappa, 0, extrapolate, 1.0, w.y, w.J, state->theta, state->g_old, w.reaction);
             const int64_t b = problem->constraint_ptr[i], e = problem->constraint_ptr[i + 1];
             if (e > b) {
                 double *theta = state->theta + problem->constraint_first[b];

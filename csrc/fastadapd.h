@@ -79,7 +79,6 @@ enum fa_measure_column {
 typedef struct {
     int64_t n_agents;                  /* N */
     int64_t dim;                       /* n */
-    int64_t max_blocks;                /* most constraint blocks of any agent */
     const int64_t *objective_ptr;      /* [N+1] blocks of agent i: objective_ptr[i] .. objective_ptr[i+1]-1 (not modified) */
     const int32_t *objective_kind;     /* [blocks] enum fa_objective (not modified) */
     const int32_t *objective_rows;     /* [blocks] m (not modified) */

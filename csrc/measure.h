@@ -36,25 +36,32 @@ static double regularizer_value(const fa_problem *problem, int64_t i, const doub
 }
 
 /* g and J'theta; the distance of g_i to -K_i, and the same with every row divided by its norm; sum |theta_r g_r|. */
-static void feasibility(const fa_problem *problem, int64_t i, const double *x, const double *theta, const double *g_quadratic,
-                        const double *J, double *g, double *reaction, double *out)
+static void feasibility(const fa_problem *problem, int64_t i, const double *x, const double *theta, const fa_work *w,
+                        double *g, double *out)
 {
     const int64_t n = problem->dim;
     double sum = 0.0, distance = 0.0, complementarity = 0.0;
-    for (int64_t b = problem->constraint_ptr[i], k = 0; b < problem->constraint_ptr[i + 1]; ++b, ++k) {
-        const int64_t first = problem->constraint_first[b];
+    for (int64_t b = problem->constraint_ptr[i]; b < problem->constraint_ptr[i + 1]; ++b) {
+        const int64_t first = problem->constraint_first[b], m = problem->constraint_rows[b];
+        const double *data = problem->data + problem->constraint_data[b], *rows = w->J;
+        const int affine = fa_is_affine(problem->constraint_kind[b]);
         const int equality = problem->constraint_kind[b] == FA_AFFINE_EQUALITY;
-        for (int64_t r = 0; r < problem->constraint_rows[b]; ++r) {
-            const double *row, gr = fa_constraint_row(problem, n, b, k, r, x, g_quadratic, J, &row);
+        double value = 0.0, square;
+        if (affine)
+            rows = data + 1 + 2 * m;
+        else
+            value = fa_quadratic(problem, n, b, 0, x, w->y, w->J, &square);
+        for (int64_t r = 0; r < m; ++r, rows += n) {
+            const double gr = affine ? fa_dot(n, rows, x) - data[1 + m + r] : value;
             const double over = equality ? fabs(gr) : (gr > 0.0 || gr != gr ? gr : 0.0);
             sum += over * over;
             if (over != 0.0) {
-                const double length = norm(n, row); /* a row of zeros has no direction to go */
+                const double length = norm(n, rows); /* a row of zeros has no direction to go */
                 distance = larger(length > 0.0 ? over / length : over, distance);
             }
             complementarity += fabs(theta[first + r] * gr);
             g[first + r] = gr;
-            fa_axpy(n, theta[first + r], row, reaction);
+            fa_axpy(n, theta[first + r], rows, w->reaction);
         }
     }
     out[FA_VIOLATION] = sqrt(sum);
@@ -66,10 +73,10 @@ static int measure(const fa_problem *problem, const double *x, int64_t stride, c
                    const double *prox_step, double *g, double *measures, double *work)
 {
     const int64_t n = problem->dim;
-    const fa_work w = fa_slice_work(problem, work);
+    const fa_work w = fa_slice_work(n, work);
     for (int64_t i = 0; i < problem->n_agents; ++i) {
         const double *xi = x + i * stride, *push = force + i * n, t = prox_step[i];
-        double *out = measures + i * FA_MEASURES, l = 0.0, outside;
+        double *out = measures + i * FA_MEASURES, outside;
 
         fa_zero(n, w.v);
         out[FA_VALUE] = fa_objective_gradient(problem, n, i, 0, xi, w.v, w.y, 1);
@@ -77,8 +84,7 @@ static int measure(const fa_problem *problem, const double *x, int64_t stride, c
         out[FA_VALUE] += regularizer_value(problem, i, xi, w.z, &outside);
 
         fa_zero(n, w.reaction);
-        fa_constraint_probe(problem, n, i, 0, xi, theta, w.g, w.J, w.norm2, w.y, &l);
-        feasibility(problem, i, xi, theta, w.g, w.J, g, w.reaction, out);
+        feasibility(problem, i, xi, theta, &w, g, out);
         out[FA_VIOLATION] = larger(out[FA_VIOLATION], outside);
         out[FA_DISTANCE] = larger(out[FA_DISTANCE], outside);
         out[FA_REACTION] = norm(n, w.reaction);

@@ -43,12 +43,75 @@ enum { FA_AHEAD = 1024 };
 
 /* Functions take n, the number of coordinates, by itself: where it is a literal, loops are unrolled. */
 
-/* A sum may be reassociated, so that it vectorizes; nothing else may. */
+/* Four numbers side by side: sums are kept by fours, in this order on every machine. */
+#if defined(__GNUC__) || defined(__clang__)
+typedef double fa_four __attribute__((vector_size(32), aligned(8), may_alias));
+#define FA_LOAD4(p) (*(const fa_four *)(p))
+#define FA_STORE4(p, a) ((void)(*(fa_four *)(p) = (a)))
+#define FA_SPREAD4(x) ((fa_four){(x), (x), (x), (x)})
+#define FA_ADD4(a, b) ((a) + (b))
+#define FA_SUB4(a, b) ((a) - (b))
+#define FA_MUL4(a, b) ((a) * (b))
+#define FA_AT4(a, k) ((a)[k])
+#else
+typedef struct {
+    double at[4];
+} fa_four;
+FA_INLINE fa_four FA_LOAD4(const double *p)
+{
+    const fa_four r = {{p[0], p[1], p[2], p[3]}};
+    return r;
+}
+FA_INLINE void FA_STORE4(double *p, fa_four a)
+{
+    for (int k = 0; k < 4; ++k) p[k] = a.at[k];
+}
+FA_INLINE fa_four FA_SPREAD4(double x)
+{
+    const fa_four r = {{x, x, x, x}};
+    return r;
+}
+FA_INLINE fa_four FA_ADD4(fa_four a, fa_four b)
+{
+    for (int k = 0; k < 4; ++k) a.at[k] += b.at[k];
+    return a;
+}
+FA_INLINE fa_four FA_SUB4(fa_four a, fa_four b)
+{
+    for (int k = 0; k < 4; ++k) a.at[k] -= b.at[k];
+    return a;
+}
+FA_INLINE fa_four FA_MUL4(fa_four a, fa_four b)
+{
+    for (int k = 0; k < 4; ++k) a.at[k] *= b.at[k];
+    return a;
+}
+#define FA_AT4(a, k) ((a).at[k])
+#endif
+/* s + a b */
+#define FA_MADD4(s, a, b) FA_ADD4(s, FA_MUL4(a, b))
+#define FA_SUM4(a) ((FA_AT4(a, 0) + FA_AT4(a, 1)) + (FA_AT4(a, 2) + FA_AT4(a, 3)))
+
+/* {sum of a, sum of b, sum of c, sum of d} */
+FA_INLINE void fa_sums(const fa_four *a, const fa_four *b, const fa_four *c, const fa_four *d, fa_four *sums)
+{
+#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+    const fa_four ab = __builtin_shufflevector(*a, *b, 0, 4, 2, 6) + __builtin_shufflevector(*a, *b, 1, 5, 3, 7);
+    const fa_four cd = __builtin_shufflevector(*c, *d, 0, 4, 2, 6) + __builtin_shufflevector(*c, *d, 1, 5, 3, 7);
+    *sums = __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+#else
+    const double each[4] = {FA_SUM4(*a), FA_SUM4(*b), FA_SUM4(*c), FA_SUM4(*d)};
+    *sums = FA_LOAD4(each);
+#endif
+}
+
 FA_INLINE double fa_dot(int64_t n, const double *FA_RESTRICT a, const double *FA_RESTRICT b)
 {
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; ++j) sum += a[j] * b[j];
+    fa_four s = FA_SPREAD4(0.0);
+    int64_t j = 0;
+    for (; j + 4 <= n; j += 4) s = FA_MADD4(s, FA_LOAD4(a + j), FA_LOAD4(b + j));
+    double sum = FA_SUM4(s);
+    for (; j < n; ++j) sum += a[j] * b[j];
     return sum;
 }
 
@@ -75,26 +138,31 @@ FA_INLINE void fa_symmetric_multiply(int64_t n, int far, const double *FA_RESTRI
         const int64_t m = n - j;
         if (far)
             for (int64_t k = FA_AHEAD; k < FA_AHEAD + FA_PANEL * m && k < left; k += 8) FA_PREFETCH(P + k);
-        const double *FA_RESTRICT p = P, *FA_RESTRICT xj = x + j;
+        const double *FA_RESTRICT p = P, *FA_RESTRICT q = P + m, *FA_RESTRICT r = q + m, *FA_RESTRICT t = r + m;
+        const double *FA_RESTRICT xj = x + j;
         double *FA_RESTRICT yj = y + j;
-        const double x0 = xj[0], x1 = xj[1], x2 = xj[2], x3 = xj[3];
-        double y0 = 0.0, y1 = 0.0, y2 = 0.0, y3 = 0.0;
-#pragma omp simd
-        for (int64_t k = 0; k < FA_PANEL; ++k)
-            yj[k] += (x0 * p[k] + x1 * p[m + k]) + (x2 * p[2 * m + k] + x3 * p[3 * m + k]);
-#pragma omp simd reduction(+ : y0, y1, y2, y3)
-        for (int64_t k = FA_PANEL; k < m; ++k) {
-            const double p0 = p[k], p1 = p[m + k], p2 = p[2 * m + k], p3 = p[3 * m + k];
-            yj[k] += (x0 * p0 + x1 * p1) + (x2 * p2 + x3 * p3);
-            y0 += xj[k] * p0;
-            y1 += xj[k] * p1;
-            y2 += xj[k] * p2;
-            y3 += xj[k] * p3;
+        const fa_four x0 = FA_SPREAD4(xj[0]), x1 = FA_SPREAD4(xj[1]), x2 = FA_SPREAD4(xj[2]), x3 = FA_SPREAD4(xj[3]);
+        fa_four s0 = FA_SPREAD4(0.0), s1 = s0, s2 = s0, s3 = s0;
+        int64_t k = FA_PANEL;
+        for (; k + 4 <= m; k += 4) {
+            const fa_four p0 = FA_LOAD4(p + k), p1 = FA_LOAD4(q + k), p2 = FA_LOAD4(r + k), p3 = FA_LOAD4(t + k);
+            const fa_four xk = FA_LOAD4(xj + k), here = FA_MADD4(FA_MUL4(x0, p0), x1, p1);
+            FA_STORE4(yj + k, FA_ADD4(FA_LOAD4(yj + k), FA_ADD4(here, FA_MADD4(FA_MUL4(x2, p2), x3, p3))));
+            s0 = FA_MADD4(s0, xk, p0);
+            s1 = FA_MADD4(s1, xk, p1);
+            s2 = FA_MADD4(s2, xk, p2);
+            s3 = FA_MADD4(s3, xk, p3);
         }
-        yj[0] += y0;
-        yj[1] += y1;
-        yj[2] += y2;
-        yj[3] += y3;
+        fa_four own;
+        fa_sums(&s0, &s1, &s2, &s3, &own);
+        for (; k < m; ++k) {
+            const double column[4] = {p[k], q[k], r[k], t[k]};
+            yj[k] += (xj[0] * p[k] + xj[1] * q[k]) + (xj[2] * r[k] + xj[3] * t[k]);
+            own = FA_MADD4(own, FA_SPREAD4(xj[k]), FA_LOAD4(column));
+        }
+        const fa_four left_half = FA_MADD4(FA_MUL4(x0, FA_LOAD4(p)), x1, FA_LOAD4(q));
+        const fa_four right_half = FA_MADD4(FA_MUL4(x2, FA_LOAD4(r)), x3, FA_LOAD4(t));
+        FA_STORE4(yj, FA_ADD4(FA_LOAD4(yj), FA_ADD4(FA_ADD4(left_half, right_half), own)));
         P += FA_PANEL * m;
         left -= FA_PANEL * m;
     }
@@ -120,20 +188,25 @@ FA_INLINE double fa_least_squares_gradient(int64_t n, int64_t m, const double *F
     double value = 0.0;
     int64_t r = 0;
     for (; r + 4 <= m; r += 4, A += 4 * n) {
-        double e0 = 0.0, e1 = 0.0, e2 = 0.0, e3 = 0.0;
-#pragma omp simd reduction(+ : e0, e1, e2, e3)
-        for (int64_t j = 0; j < n; ++j) {
-            e0 += A[j] * x[j];
-            e1 += A[n + j] * x[j];
-            e2 += A[2 * n + j] * x[j];
-            e3 += A[3 * n + j] * x[j];
+        fa_four s0 = FA_SPREAD4(0.0), s1 = s0, s2 = s0, s3 = s0;
+        int64_t j = 0;
+        for (; j + 4 <= n; j += 4) {
+            const fa_four xj = FA_LOAD4(x + j);
+            s0 = FA_MADD4(s0, FA_LOAD4(A + j), xj);
+            s1 = FA_MADD4(s1, FA_LOAD4(A + n + j), xj);
+            s2 = FA_MADD4(s2, FA_LOAD4(A + 2 * n + j), xj);
+            s3 = FA_MADD4(s3, FA_LOAD4(A + 3 * n + j), xj);
         }
-        e0 -= b[r];
-        e1 -= b[r + 1];
-        e2 -= b[r + 2];
-        e3 -= b[r + 3];
+        fa_four e;
+        fa_sums(&s0, &s1, &s2, &s3, &e);
+        for (; j < n; ++j) {
+            const double column[4] = {A[j], A[n + j], A[2 * n + j], A[3 * n + j]};
+            e = FA_MADD4(e, FA_SPREAD4(x[j]), FA_LOAD4(column));
+        }
+        e = FA_SUB4(e, FA_LOAD4(b + r));
+        const double e0 = FA_AT4(e, 0), e1 = FA_AT4(e, 1), e2 = FA_AT4(e, 2), e3 = FA_AT4(e, 3);
 #pragma omp simd
-        for (int64_t j = 0; j < n; ++j) v[j] += (e0 * A[j] + e1 * A[n + j]) + (e2 * A[2 * n + j] + e3 * A[3 * n + j]);
+        for (j = 0; j < n; ++j) v[j] += (e0 * A[j] + e1 * A[n + j]) + (e2 * A[2 * n + j] + e3 * A[3 * n + j]);
         value += 0.5 * ((e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3));
     }
     for (; r < m; ++r, A += n) {
@@ -225,77 +298,31 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
     return value;
 }
 
-/* What the constraints of agent i say at x before any multiplier moves. Writes g of the quadratic rows and their
- * gradients, one row of J[n] per block, and norm2 of every block: |J_b|^2 of a quadratic, |diag(omega)^(1/2) G|^2 of
- * affine rows; adds the curvature <theta_i, L_gi> to *l. */
-FA_INLINE void fa_constraint_probe(const fa_problem *problem, int64_t n, int64_t i, int far, const double *FA_RESTRICT x,
-                                       const double *FA_RESTRICT theta, double *FA_RESTRICT g_quadratic,
-                                       double *FA_RESTRICT J, double *FA_RESTRICT norm2, double *FA_RESTRICT y, double *l)
+/* g of a quadratic block at x; its gradient goes into J[n], and its norm squared into *square. y[n] is work. */
+FA_INLINE double fa_quadratic(const fa_problem *problem, int64_t n, int64_t b, int far, const double *FA_RESTRICT x,
+                              double *FA_RESTRICT y, double *FA_RESTRICT J, double *square)
 {
-    for (int64_t b = problem->constraint_ptr[i], k = 0; b < problem->constraint_ptr[i + 1]; ++b, ++k) {
-        const double *data = problem->data + problem->constraint_data[b];
-        const int32_t kind = problem->constraint_kind[b];
-        double *FA_RESTRICT Jk = J + k * n;
-        switch (kind & ~FA_DIAGONAL) {
-        case FA_ELLIPSOID: { /* g = (x-c)'P(x-c) - level, J = 2 P (x-c) */
-            const double *c = data + 2;
-#pragma omp simd
-            for (int64_t j = 0; j < n; ++j) {
-                y[j] = x[j] - c[j];
-                Jk[j] = 0.0;
-            }
-            fa_multiply(n, kind, far, c + n, y, Jk);
-            double value = 0.0, square = 0.0;
-#pragma omp simd reduction(+ : value, square)
-            for (int64_t j = 0; j < n; ++j) {
-                const double half = Jk[j];
-                value += y[j] * half;
-                square += half * half;
-                Jk[j] = 2.0 * half;
-            }
-            g_quadratic[k] = value - data[0];
-            norm2[k] = 4.0 * square;
-            *l += theta[problem->constraint_first[b]] * data[1];
-            break;
-        }
-        case FA_QUADRATIC_INEQUALITY: { /* g = x'Px/2 + q'x - r, J = P x + q */
-            const double *q = data + 2;
-            double value = 0.0, square = 0.0;
-            fa_zero(n, Jk);
-            fa_multiply(n, kind, far, q + n, x, Jk);
-#pragma omp simd reduction(+ : value, square)
-            for (int64_t j = 0; j < n; ++j) {
-                const double slope = Jk[j] + q[j];
-                value += (0.5 * Jk[j] + q[j]) * x[j];
-                square += slope * slope;
-                Jk[j] = slope;
-            }
-            g_quadratic[k] = value - data[0];
-            norm2[k] = square;
-            *l += theta[problem->constraint_first[b]] * data[1];
-            break;
-        }
-        default:
-            norm2[k] = data[0];
-        }
-    }
-}
-
-/* Row r of the constraints of agent i at x, in one pass over the data: g_r and where its gradient is.
- * g_quadratic and J come from fa_constraint_probe. */
-FA_INLINE double fa_constraint_row(const fa_problem *problem, int64_t n, int64_t b, int64_t k, int64_t r,
-                                       const double *FA_RESTRICT x, const double *g_quadratic, const double *J,
-                                       const double **gradient)
-{
-    const int64_t m = problem->constraint_rows[b];
+    const double *data = problem->data + problem->constraint_data[b], *p = data + 2;
     const int32_t kind = problem->constraint_kind[b];
-    if (!fa_is_affine(kind)) {
-        *gradient = J + k * n;
-        return g_quadratic[k];
+    if ((kind & ~FA_DIAGONAL) == FA_ELLIPSOID) { /* g = (x-c)'P(x-c) - level, J = 2 P (x-c) */
+#pragma omp simd
+        for (int64_t j = 0; j < n; ++j) {
+            y[j] = x[j] - p[j];
+            J[j] = 0.0;
+        }
+        fa_multiply(n, kind, far, p + n, y, J);
+        const double value = fa_dot(n, y, J);
+#pragma omp simd
+        for (int64_t j = 0; j < n; ++j) J[j] *= 2.0;
+        *square = fa_dot(n, J, J);
+        return value - data[0];
     }
-    const double *h = problem->data + problem->constraint_data[b] + 1 + m;
-    *gradient = h + m + r * n;
-    return fa_dot(n, *gradient, x) - h[r];
+    /* g = x'Px/2 + q'x - r, J = P x + q */
+#pragma omp simd
+    for (int64_t j = 0; j < n; ++j) J[j] = p[j];
+    fa_multiply(n, kind, far, p + n, x, J);
+    *square = fa_dot(n, J, J);
+    return 0.5 * (fa_dot(n, J, x) + fa_dot(n, p, x)) - data[0];
 }
 
 /* theta + rho (proj(theta + step) - theta), kept in the dual cone; NaN stays NaN. */
@@ -306,28 +333,40 @@ FA_INLINE double fa_relaxed_dual(double theta, double step, double rho, int equa
     return relaxed < least ? least : relaxed;
 }
 
-/* theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far, with sigma_r = sigma[block], times
- * omega_r for affine rows when `adaptive`;  g_last <- g,  reaction <- reaction + J'theta. */
-FA_INLINE void fa_dual_step(const fa_problem *problem, int64_t n, int64_t i, const double *FA_RESTRICT x,
-                                const double *FA_RESTRICT sigma, int adaptive, double c, double rho,
-                                const double *FA_RESTRICT g_quadratic, const double *FA_RESTRICT J,
-                                double *FA_RESTRICT theta, double *FA_RESTRICT g_last, double *FA_RESTRICT reaction)
+/* theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far;  g_last <- g,
+ * reaction <- reaction + J'theta. sigma_r = sigma, but where `adaptive` every block gets an equal share of it, over |J_b|^2
+ * for a quadratic, omega_r over |diag(omega)^(1/2) G|^2 for affine rows. Returns the curvature <theta_i, L_gi>, of theta as it
+ * was. y[n] and J[n] are work. */
+FA_INLINE double fa_dual_step(const fa_problem *problem, int64_t n, int64_t i, int far, const double *FA_RESTRICT x,
+                              double sigma, int adaptive, double c, double rho, double *FA_RESTRICT y,
+                              double *FA_RESTRICT J, double *FA_RESTRICT theta, double *FA_RESTRICT g_last,
+                              double *FA_RESTRICT reaction)
 {
-    for (int64_t b = problem->constraint_ptr[i], k = 0; b < problem->constraint_ptr[i + 1]; ++b, ++k) {
-        const int64_t first = problem->constraint_first[b];
-        const int equality = problem->constraint_kind[b] == FA_AFFINE_EQUALITY;
-        const double *omega = adaptive && fa_is_affine(problem->constraint_kind[b])
-                                  ? problem->data + problem->constraint_data[b] + 1
-                                  : 0;
-        for (int64_t r = 0; r < problem->constraint_rows[b]; ++r) {
-            const double *row, g = fa_constraint_row(problem, n, b, k, r, x, g_quadratic, J, &row);
+    const int64_t begin = problem->constraint_ptr[i], end = problem->constraint_ptr[i + 1];
+    double curvature = 0.0;
+    for (int64_t b = begin; b < end; ++b) {
+        const double *data = problem->data + problem->constraint_data[b], *rows = J;
+        const int64_t first = problem->constraint_first[b], m = problem->constraint_rows[b];
+        const int32_t kind = problem->constraint_kind[b];
+        const int affine = fa_is_affine(kind);
+        double square = data[0], value = 0.0;
+        if (affine) {
+            rows = data + 1 + 2 * m;
+        } else {
+            value = fa_quadratic(problem, n, b, far, x, y, J, &square);
+            curvature += theta[first] * data[1];
+        }
+        const double step = !adaptive ? sigma : square > 0.0 ? sigma / ((double)(end - begin) * square) : 0.0;
+        for (int64_t r = 0; r < m; ++r, rows += n) {
+            const double g = affine ? fa_dot(n, rows, x) - data[1 + m + r] : value;
             const double hat = c != 0.0 ? g + c * (g - g_last[first + r]) : g;
-            const double step = omega ? sigma[k] * omega[r] : sigma[k];
-            theta[first + r] = fa_relaxed_dual(theta[first + r], step * hat, rho, equality);
+            const double own = adaptive && affine ? step * data[1 + r] : step;
+            theta[first + r] = fa_relaxed_dual(theta[first + r], own * hat, rho, kind == FA_AFFINE_EQUALITY);
             g_last[first + r] = g;
-            fa_axpy(n, theta[first + r], row, reaction);
+            fa_axpy(n, theta[first + r], rows, reaction);
         }
     }
+    return curvature;
 }
 
 /* z <- prox_{tau rho_i}(z) */
@@ -369,9 +408,11 @@ FA_INLINE void fa_prox(const fa_problem *problem, int64_t n, int64_t i, double t
 /* 0 when every coordinate of z is finite. */
 FA_INLINE int fa_not_finite(int64_t n, const double *FA_RESTRICT z)
 {
-    double sum = 0.0; /* 0 * infinity and 0 * NaN are NaN */
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; ++j) sum += 0.0 * z[j];
+    fa_four s = FA_SPREAD4(0.0); /* 0 * infinity and 0 * NaN are NaN */
+    int64_t j = 0;
+    for (; j + 4 <= n; j += 4) s = FA_MADD4(s, FA_SPREAD4(0.0), FA_LOAD4(z + j));
+    double sum = FA_SUM4(s);
+    for (; j < n; ++j) sum += 0.0 * z[j];
     return sum != 0.0;
 }
 
@@ -383,16 +424,14 @@ FA_INLINE void fa_gather(int64_t n, int64_t begin, int64_t end, const int32_t *i
     for (int64_t k = begin; k < end; ++k) fa_axpy(n, value[k], rows + index[k] * n, out);
 }
 
-/* The work array by name. */
+/* The work array by name: FA_WORKS vectors. */
 typedef struct {
-    double *v, *reaction, *y, *z, *g, *norm2, *sigma, *J;
+    double *v, *reaction, *y, *z, *J;
 } fa_work;
 
-FA_INLINE fa_work fa_slice_work(const fa_problem *problem, double *work)
+FA_INLINE fa_work fa_slice_work(int64_t n, double *work)
 {
-    const int64_t n = problem->dim, blocks = problem->max_blocks;
-    double *rest = work + 4 * n;
-    const fa_work w = {work, work + n, work + 2 * n, work + 3 * n, rest, rest + blocks, rest + 2 * blocks, rest + 3 * blocks};
+    const fa_work w = {work, work + n, work + 2 * n, work + 3 * n, work + 4 * n};
     return w;
 }
 

@@ -340,40 +340,24 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
 
 
 @_inlined
-def _constraint_probe(problem: ProblemArrays, i: int, far: bool, x: Floats, theta: Floats, g_quadratic: Floats,
-                      J: Floats, norm2: Floats, y: Floats) -> float:
-    """What the constraints of agent i say at x before any multiplier moves.
-
-    Writes g of the quadratic rows and their gradients, one row of J[n] per block, and norm2 of every block: |J_b|^2 of
-    a quadratic, |diag(omega)^(1/2) G|^2 of affine rows; returns the curvature <theta_i, L_gi>. y[n] is work.
-    """
-    n, start = problem.dim, problem.constraint_ptr[i]
-    curvature = 0.0
-    for b in range(start, problem.constraint_ptr[i + 1]):
-        k, code, data = b - start, problem.constraint_kind[b], _part(problem.data, problem.constraint_data[b], 2)
-        kind = code & ~DIAGONAL
-        if kind == ELLIPSOID:  # g = (x-c)'P(x-c) - level, J = 2 P (x-c)
-            c, P, J_k = _part(data, 2, n), _part(data, 2 + n, _matrix_size(n, code)), _part(J, k * n, n)
-            for j in range(n):
-                y[j] = x[j] - c[j]
-            _zero(J_k)
-            _multiply(code, far, P, y, J_k)
-            value, square = _two_dots(y, J_k)
-            for j in range(n):
-                J_k[j] *= 2.0
-            g_quadratic[k], norm2[k] = value - data[0], 4.0 * square
-            curvature += theta[problem.constraint_first[b]] * data[1]
-        elif kind == QUADRATIC_INEQUALITY:  # g = x'Px/2 + q'x - r, J = P x + q
-            q, P, J_k = _part(data, 2, n), _part(data, 2 + n, _matrix_size(n, code)), _part(J, k * n, n)
-            _zero(J_k)
-            _multiply(code, far, P, x, J_k)
-            g_quadratic[k] = 0.5 * _dot(x, J_k) + _dot(x, q) - data[0]
-            _axpy(1.0, q, J_k)
-            norm2[k] = _dot(J_k, J_k)
-            curvature += theta[problem.constraint_first[b]] * data[1]
-        else:
-            norm2[k] = data[0]
-    return curvature
+def _quadratic(problem: ProblemArrays, b: int, far: bool, x: Floats, y: Floats, J: Floats) -> tuple[float, float]:
+    """g of a quadratic block at x, and |J|^2; its gradient goes into J[n]. y[n] is work."""
+    n, code, data = problem.dim, problem.constraint_kind[b], _part(problem.data, problem.constraint_data[b], 2)
+    p, P = _part(data, 2, n), _part(data, 2 + n, _matrix_size(n, code))
+    if code & ~DIAGONAL == ELLIPSOID:  # g = (x-c)'P(x-c) - level, J = 2 P (x-c)
+        for j in range(n):
+            y[j] = x[j] - p[j]
+            J[j] = 0.0
+        _multiply(code, far, P, y, J)
+        value, square = _two_dots(y, J)
+        for j in range(n):
+            J[j] *= 2.0
+        return value - data[0], 4.0 * square
+    for j in range(n):  # g = x'Px/2 + q'x - r, J = P x + q
+        J[j] = p[j]
+    _multiply(code, far, P, x, J)
+    value, square = _two_dots(x, J)
+    return 0.5 * (value + _dot(x, p)) - data[0], square
 
 
 @_inlined
@@ -386,29 +370,38 @@ def _relaxed_dual(theta: float, step: float, rho: float, equality: bool) -> floa
 
 
 @_inlined
-def _dual_step(problem: ProblemArrays, i: int, x: Floats, sigma: Floats | None, adaptive: bool, c: float, rho: float,
-               g_quadratic: Floats, J: Floats, theta: Floats, g_last: Floats, reaction: Floats) -> None:
+def _dual_step(problem: ProblemArrays, i: int, far: bool, x: Floats, sigma: float, adaptive: bool, c: float, rho: float,
+               y: Floats, J: Floats, theta: Floats, g_last: Floats, reaction: Floats) -> float:
     """theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far.
 
-    sigma_r is sigma[block], times omega_r for affine rows when `adaptive`. Then g_last <- g and reaction <- reaction +
-    J'theta. g_quadratic and J come from `_constraint_probe`. Without sigma theta is not touched.
+    Then g_last <- g and reaction <- reaction + J'theta. sigma_r = sigma, but where `adaptive` every block gets an equal
+    share of it, over |J_b|^2 for a quadratic, omega_r over |diag(omega)^(1/2) G|^2 for affine rows. Returns the
+    curvature <theta_i, L_gi>, of theta as it was. y[n] and J[n] are work.
     """
-    n, start = problem.dim, problem.constraint_ptr[i]
-    for b in range(start, problem.constraint_ptr[i + 1]):
-        k, kind, m = b - start, problem.constraint_kind[b], problem.constraint_rows[b]
-        affine, equality = _is_affine(kind), kind == AFFINE_EQUALITY
-        omega = _part(problem.data, problem.constraint_data[b] + 1, m)
-        h = _part(omega, m, m)
+    n, begin, end = problem.dim, problem.constraint_ptr[i], problem.constraint_ptr[i + 1]
+    curvature = 0.0
+    for b in range(begin, end):
+        kind, m, first = problem.constraint_kind[b], problem.constraint_rows[b], problem.constraint_first[b]
+        data, affine = _part(problem.data, problem.constraint_data[b], 2), _is_affine(kind)
+        g, square = 0.0, data[0]
+        if not affine:
+            g, square = _quadratic(problem, b, far, x, y, J)
+            curvature += theta[first] * data[1]
+        step = sigma
+        if adaptive:
+            step = sigma / ((end - begin) * square) if square > 0.0 else 0.0
+        omega, h = _part(data, 1, m), _part(data, 1 + m, m)
         for row in range(m):
-            r = problem.constraint_first[b] + row
-            J_r = _part(h, m + row * n, n) if affine else _part(J, k * n, n)
-            g = _dot(x, J_r) - h[row] if affine else g_quadratic[k]
-            if sigma is not None:
-                hat = g + c * (g - g_last[r]) if c != 0.0 else g
-                step = sigma[k] * omega[row] if adaptive and affine else sigma[k]
-                theta[r] = _relaxed_dual(theta[r], step * hat, rho, equality)
+            r = first + row
+            J_r = _part(data, 1 + 2 * m + row * n, n) if affine else J
+            if affine:
+                g = _dot(x, J_r) - h[row]
+            hat = g + c * (g - g_last[r]) if c != 0.0 else g
+            own = step * omega[row] if adaptive and affine else step
+            theta[r] = _relaxed_dual(theta[r], own * hat, rho, kind == AFFINE_EQUALITY)
             g_last[r] = g
             _axpy(theta[r], J_r, reaction)
+    return curvature
 
 
 @_inlined
@@ -455,22 +448,29 @@ def _regularizer_value(problem: ProblemArrays, i: int, x: Floats, z: Floats) -> 
 
 
 @_inlined
-def _feasibility(problem: ProblemArrays, i: int, theta: Floats, g: Floats, J: Floats) -> tuple[float, float, float]:
-    """Distance of g_i to -K_i, the same with every row divided by its norm, and sum_r |theta_r g_r|."""
-    n, start = problem.dim, problem.constraint_ptr[i]
+def _feasibility(problem: ProblemArrays, i: int, x: Floats, theta: Floats, y: Floats, J: Floats, g: Floats,
+                 reaction: Floats) -> tuple[float, float, float]:
+    """Distance of g_i to -K_i, the same with every row divided by its norm, and sum_r |theta_r g_r|.
+
+    g_i(x) goes into g, and J'theta is added to reaction. y[n] and J[n] are work.
+    """
+    n = problem.dim
     total = distance = complementarity = 0.0
-    for b in range(start, problem.constraint_ptr[i + 1]):
-        k, kind, m = b - start, problem.constraint_kind[b], problem.constraint_rows[b]
-        affine = _is_affine(kind)
-        rows = _part(problem.data, problem.constraint_data[b] + 1 + 2 * m, m * n) if affine else _part(J, k * n, n)
+    for b in range(problem.constraint_ptr[i], problem.constraint_ptr[i + 1]):
+        kind, m, data = problem.constraint_kind[b], problem.constraint_rows[b], problem.constraint_data[b]
+        affine, h = _is_affine(kind), _part(problem.data, data + 1 + m, m)
+        value = 0.0 if affine else _quadratic(problem, b, False, x, y, J)[0]
         for row in range(m):
             r = problem.constraint_first[b] + row
+            J_r = _part(problem.data, data + 1 + 2 * m + row * n, n) if affine else J
+            g[r] = _dot(x, J_r) - h[row] if affine else value
             over = abs(g[r]) if kind == AFFINE_EQUALITY else _larger(g[r], 0.0)
             total += over * over
             if over != 0.0:
-                length = _norm(_part(rows, row * n, n))  # a row of zeros has no direction to go
+                length = _norm(J_r)  # a row of zeros has no direction to go
                 distance = _larger(over / length if length > 0.0 else over, distance)
             complementarity += abs(theta[r] * g[r])
+            _axpy(theta[r], J_r, reaction)
     return np.sqrt(total), distance, complementarity
 
 
@@ -479,30 +479,24 @@ def _feasibility(problem: ProblemArrays, i: int, theta: Floats, g: Floats, J: Fl
 
 @register_jitable(_nrt=False)
 def work_size(problem: ProblemArrays) -> int:
-    """Numbers in the work array of the kernels: v, reaction, y, z (n each); g, norm2, sigma and J of the blocks."""
-    return 4 * problem.dim + problem.max_blocks * (3 + problem.dim)
+    """Numbers in the work array of the kernels."""
+    return 5 * problem.dim
 
 
 class _Work(NamedTuple):
-    """The work array by name."""
+    """The work array by name: vectors of n numbers."""
 
     v: Floats
     reaction: Floats
     y: Floats
     z: Floats
-    g: Floats
-    norm2: Floats
-    sigma: Floats
     J: Floats
 
 
 @_inlined
-def _slice_work(problem: ProblemArrays, work: Floats) -> _Work:
-    n, blocks = problem.dim, problem.max_blocks
-    rest = _part(work, 4 * n, blocks * (3 + n))
+def _slice_work(n: int, work: Floats) -> _Work:
     return _Work(_part(work, 0, n), _part(work, n, n), _part(work, 2 * n, n), _part(work, 3 * n, n),
-                 _part(rest, 0, blocks), _part(rest, blocks, blocks), _part(rest, 2 * blocks, blocks),
-                 _part(rest, 3 * blocks, blocks * n))
+                 _part(work, 4 * n, n))
 
 
 @_inlined
@@ -597,7 +591,7 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
 def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, i: int, far: bool,
               state: ADAPDState, work: Floats) -> int:
     """One activation of agent i."""
-    w = _slice_work(problem, work)
+    w = _slice_work(problem.dim, work)
     n, N, local, rho = problem.dim, float(problem.n_agents), steps.momentum == LOCAL, steps.relaxation
     k, previous, adaptive = state.counters[0] + 1, state.counters[1], steps.adaptive != 0
     x, x_sum, dx, v, z = _part(state.x, i * n, n), _part(state.x_sum, i * n, n), state.dx, w.v, w.z
@@ -605,19 +599,12 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     _consensus_step(problem, network, steps, i, previous, state, w.y, v)
 
     # theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i
-    curvature = _constraint_probe(problem, i, far, x, state.theta, w.g, w.J, w.norm2, w.y)
-    tau = 1.0 / (problem.lipschitz[i] + curvature + steps.tau[i]) if adaptive else steps.tau[i]
-    blocks = problem.constraint_ptr[i + 1] - problem.constraint_ptr[i]
-    for b in range(blocks):
-        if not adaptive:
-            w.sigma[b] = steps.sigma[i]
-        else:
-            w.sigma[b] = steps.sigma[i] / (blocks * w.norm2[b]) if w.norm2[b] > 0.0 else 0.0
     if local:
         c = 2.0 / rho - 1.0 if state.wakes[i] > 0 else 0.0
     else:
         c = N if previous == i else 0.0
-    _dual_step(problem, i, x, w.sigma, adaptive, c, rho, w.g, w.J, state.theta, state.g_last, v)
+    curvature = _dual_step(problem, i, far, x, steps.sigma[i], adaptive, c, rho, w.y, w.J, state.theta, state.g_last, v)
+    tau = 1.0 / (problem.lipschitz[i] + curvature + steps.tau[i]) if adaptive else steps.tau[i]
 
     # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
     _objective_gradient(problem, i, far, x, v, w.y, False)
@@ -803,7 +790,7 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
     int
         `packing.OK` or `packing.NOT_FINITE`.
     """
-    w = _slice_work(problem, work)
+    w = _slice_work(problem.dim, work)
     N, n, mu, v, reaction, z = problem.n_agents, problem.dim, steps.mu, w.v, w.reaction, w.z
     all_s = state.s.reshape(-1)
     for _ in range(iterations):
@@ -829,10 +816,8 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             tau, kappa, bound = steps.tau[i] * scale, steps.kappa[i] / scale, steps.bound[i]
 
             # theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i
-            _constraint_probe(problem, i, False, x, state.theta, w.g, w.J, w.norm2, w.y)
-            w.sigma[:] = kappa
             _zero(reaction)
-            _dual_step(problem, i, x, w.sigma, False, extrapolate, 1.0, w.g, w.J, state.theta, state.g_old, reaction)
+            _dual_step(problem, i, False, x, kappa, False, extrapolate, 1.0, w.y, w.J, state.theta, state.g_old, reaction)
             b, e = problem.constraint_ptr[i], problem.constraint_ptr[i + 1]
             if e > b:
                 last = problem.constraint_first[e - 1] + problem.constraint_rows[e - 1]
@@ -893,7 +878,7 @@ def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force
     int
         `packing.OK`.
     """
-    w = _slice_work(problem, work)
+    w = _slice_work(problem.dim, work)
     n, v, reaction, z = problem.dim, w.v, w.reaction, w.z
     for i in range(problem.n_agents):
         x_i, push, t, out = _part(x, i * stride, n), force[i], prox_step[i], measures[i]
@@ -904,10 +889,8 @@ def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force
         rho, outside = _regularizer_value(problem, i, x_i, z)
         out[VALUE] = value + rho
 
-        _constraint_probe(problem, i, False, x_i, theta, w.g, w.J, w.norm2, w.y)
         _zero(reaction)
-        _dual_step(problem, i, x_i, None, False, 0.0, 1.0, w.g, w.J, theta, g, reaction)
-        violation, distance, complementarity = _feasibility(problem, i, theta, g, w.J)
+        violation, distance, complementarity = _feasibility(problem, i, x_i, theta, w.y, w.J, g, reaction)
         out[VIOLATION], out[DISTANCE] = _larger(violation, outside), _larger(distance, outside)
         out[COMPLEMENTARITY] = complementarity
         out[REACTION], out[FORCE] = _norm(reaction), _norm(push)

@@ -51,7 +51,6 @@ class ProblemArrays(NamedTuple):
 
     n_agents: int
     dim: int
-    max_blocks: int
     objective_ptr: Longs
     objective_kind: Ints
     objective_rows: Ints
@@ -227,7 +226,6 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     return ProblemArrays(
         n_agents=N,
         dim=n,
-        max_blocks=int(limits.count.max()),
         objective_ptr=costs.ptr,
         objective_kind=costs.kind,
         objective_rows=costs.rows,

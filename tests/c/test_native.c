@@ -37,7 +37,7 @@ static const int32_t regularizer_kind[] = {FA_BOX, FA_ZERO, FA_ZERO};
 static const int64_t regularizer_data[] = {26, 0, 0};
 static const double lipschitz[] = {1, 1, 1};
 static const fa_problem problem = {
-    .n_agents = N, .dim = DIM, .max_blocks = 1,
+    .n_agents = N, .dim = DIM,
     .objective_ptr = objective_ptr, .objective_kind = objective_kind, .objective_rows = objective_rows,
     .objective_data = objective_data, .constraint_ptr = constraint_ptr, .constraint_kind = constraint_kind,
     .constraint_rows = constraint_rows, .constraint_data = constraint_data, .constraint_first = constraint_first,
@@ -280,7 +280,7 @@ static int test_every_term(void)
     for (int64_t k = 0; k < COUNT(kinds); ++k) {
         if (kinds[k] == FA_BOX) continue; /* test_measure has it */
         const fa_problem one = {
-            .n_agents = 1, .dim = DIM, .max_blocks = 4, .objective_ptr = costs, .objective_kind = cost_kind,
+            .n_agents = 1, .dim = DIM, .objective_ptr = costs, .objective_kind = cost_kind,
             .objective_rows = cost_rows, .objective_data = cost_data, .constraint_ptr = limits,
             .constraint_kind = limit_kind, .constraint_rows = limit_rows, .constraint_data = limit_data,
             .constraint_first = first, .regularizer_kind = kinds + k, .regularizer_data = places + k,
