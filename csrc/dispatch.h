@@ -21,7 +21,7 @@ typedef struct {
 extern const fa_kernels fa_kernels_baseline;
 
 /* Where the compiler can compile functions for more than the baseline and ask the processor. AVX2 comes without FMA:
- * nothing may be contracted. */
+ * nothing may be contracted, so that all sets compute the same. */
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__) && !defined(_MSC_VER) && !defined(__AVX2__)
 #define FA_HAS_AVX2 1
 extern const fa_kernels fa_kernels_avx2;

@@ -199,7 +199,7 @@ int fa_measure(const fa_problem *problem, const double *x /* agent i at x + i*st
 /* One sentence for a status. */
 const char *fa_strerror(int status);
 
-/* Instruction sets the loops are compiled for. Sums are the only thing that differs, by rounding. */
+/* Instruction sets the loops are compiled for. All compute the same, bit for bit. */
 enum fa_simd_set {
     FA_SIMD_BEST = 0,     /* the best that the processor has */
     FA_SIMD_BASELINE = 1, /* what every processor of the kind has: SSE2 on x86-64, NEON on AArch64 */

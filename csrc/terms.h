@@ -43,8 +43,14 @@ enum { FA_AHEAD = 1024 };
 
 /* Functions take n, the number of coordinates, by itself: where it is a literal, loops are unrolled. */
 
-/* Four numbers side by side: sums are kept by fours, in this order on every machine. */
-#if defined(__GNUC__) || defined(__clang__)
+/* Four numbers side by side. Sums are kept by fours, so that every machine adds up in the same order. FA_PLAIN_FOURS asks
+ * for plain C, as for other compilers. */
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(FA_PLAIN_FOURS)
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector)
+#define FA_HAS_SHUFFLE
+#endif
+#endif
 typedef double fa_four __attribute__((vector_size(32), aligned(8), may_alias));
 #define FA_LOAD4(p) (*(const fa_four *)(p))
 #define FA_STORE4(p, a) ((void)(*(fa_four *)(p) = (a)))
@@ -95,7 +101,7 @@ FA_INLINE fa_four FA_MUL4(fa_four a, fa_four b)
 /* {sum of a, sum of b, sum of c, sum of d} */
 FA_INLINE void fa_sums(const fa_four *a, const fa_four *b, const fa_four *c, const fa_four *d, fa_four *sums)
 {
-#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+#ifdef FA_HAS_SHUFFLE
     const fa_four ab = __builtin_shufflevector(*a, *b, 0, 4, 2, 6) + __builtin_shufflevector(*a, *b, 1, 5, 3, 7);
     const fa_four cd = __builtin_shufflevector(*c, *d, 0, 4, 2, 6) + __builtin_shufflevector(*c, *d, 1, 5, 3, 7);
     *sums = __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);

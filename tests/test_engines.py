@@ -107,6 +107,27 @@ def test_adapd_agrees_in_pieces(compiled, instance, method, cuts):
     assert_agree(instance, adapd(instance, *method), compiled, 120, cuts)
 
 
+@pytest.mark.skipif("c" in MISSING, reason="no C engine")
+@given(instances(), methods)
+@settings(max_examples=60)
+def test_instruction_sets_agree_bit_for_bit(instance, method):
+    from fastadapd.engines import native
+
+    if native.simd() == "baseline":
+        pytest.skip("no other instruction set here")
+    found = []
+    try:
+        for simd in ("best", "baseline"):
+            native.choose_simd(simd)
+            run = solver(instance, adapd(instance, *method), "c")
+            run.run(200 / instance.problem.n_agents)
+            found.append({**state(run), "residual": run.result().residual})
+    finally:
+        native.choose_simd("best")
+    for name, expected in found[0].items():
+        np.testing.assert_array_equal(found[1][name], expected, err_msg=name)
+
+
 @given(instances(), st.lists(st.integers(0, 200), max_size=4).map(sorted))
 @settings(max_examples=40)
 def test_accelerated_adapd_agrees_in_pieces(compiled, instance, cuts):

@@ -29,10 +29,11 @@ THREAD_SANITIZER = ["-O1", "-g", "-fsanitize=thread"]
     [
         ("test_native", OPTIMIZED),
         ("test_native", ["-O0"]),
+        ("test_native", ["-O0", "-DFA_PLAIN_FOURS"]),
         ("test_workers", ["-O0"]),
         pytest.param("test_workers", THREAD_SANITIZER, marks=pytest.mark.slow),
     ],
-    ids=["optimized", "plain", "workers", "workers without data races"],
+    ids=["optimized", "plain", "without vectors", "workers", "workers without data races"],
 )
 def test_c_library_without_python(tmp_path, name, flags):
     cc, sources = compiler(), sorted((ROOT / "csrc").glob("*.c"))

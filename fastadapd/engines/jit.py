@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic, models, register_jitable, register_model
 
 from fastadapd import constraints, objectives, regularizers
 from fastadapd._terms import Floats
@@ -58,7 +58,6 @@ VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY, GRADIENT, REACTION, F
 _options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _kernel = njit(cache=True, **_options)
 _inlined = njit(forceinline=True, **_options)
-_inlined_sum = njit(forceinline=True, fastmath={"reassoc"}, **_options)
 
 
 def _typed_unaliased(typing: Any) -> Any:
@@ -97,26 +96,141 @@ def _typed_part(typing: Any, array: Any, start: Any, size: Any) -> Any:
 _part: Any = intrinsic(_typed_part)
 
 
+# ---- Four numbers side by side ----
+# Loops go by fours, as in C, with a known end of at most three: left to itself LLVM takes sixteen at a time, and what
+# is left, or everything where vectors are short, one by one.
+
+_LANES = ir.VectorType(ir.DoubleType(), 4)
+
+
+class _Four(types.Type):
+    """Four numbers in one register."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Four")
+
+
+@register_model(_Four)
+class _FourModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any):
+        super().__init__(manager, kind, _LANES)
+
+
+FOUR = _Four()
+
+
+def _address(context: Any, builder: Any, array: Any, argument: Any, at: Any) -> Any:
+    view = context.make_array(array)(context, builder, argument)
+    return builder.bitcast(builder.gep(view.data, [at]), _LANES.as_pointer())
+
+
+def _shuffle(builder: Any, a: Any, b: Any, *lanes: int) -> Any:
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
+
+
+def _typed_load(typing: Any, array: Any, at: Any) -> Any:
+    """array[at : at + 4]"""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_address(context, builder, array, *arguments), align=8)
+
+    return FOUR(array, types.intp), generate
+
+
+def _typed_store(typing: Any, array: Any, at: Any, four: Any) -> Any:
+    """array[at : at + 4] = four"""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _address(context, builder, array, *arguments[:2]), align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, four), generate
+
+
+def _typed_spread(typing: Any, number: Any) -> Any:
+    """The same number four times."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        one = builder.insert_element(ir.Constant(_LANES, ir.Undefined), arguments[0], cgutils.int32_t(0))
+        return _shuffle(builder, one, one, 0, 0, 0, 0)
+
+    return FOUR(types.float64), generate
+
+
+def _typed_madd(typing: Any, s: Any, a: Any, b: Any) -> Any:
+    """s + a b"""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fadd(arguments[0], builder.fmul(arguments[1], arguments[2]))
+
+    return FOUR(s, a, b), generate
+
+
+def _typed_add(typing: Any, a: Any, b: Any) -> Any:
+    """a + b"""
+    return FOUR(a, b), lambda context, builder, signature, arguments: builder.fadd(*arguments)
+
+
+def _typed_mul(typing: Any, a: Any, b: Any) -> Any:
+    """a b"""
+    return FOUR(a, b), lambda context, builder, signature, arguments: builder.fmul(*arguments)
+
+
+def _typed_sums(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """The sums of a, of b, of c and of d."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, b, c, d = arguments
+        ab = builder.fadd(_shuffle(builder, a, b, 0, 4, 2, 6), _shuffle(builder, a, b, 1, 5, 3, 7))
+        cd = builder.fadd(_shuffle(builder, c, d, 0, 4, 2, 6), _shuffle(builder, c, d, 1, 5, 3, 7))
+        return builder.fadd(_shuffle(builder, ab, cd, 0, 1, 4, 5), _shuffle(builder, ab, cd, 2, 3, 6, 7))
+
+    return FOUR(a, b, c, d), generate
+
+
+def _typed_lane(typing: Any, four: Any, k: Any) -> Any:
+    """Number k."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.extract_element(arguments[0], builder.trunc(arguments[1], ir.IntType(32)))
+
+    return types.float64(four, types.intp), generate
+
+
+_load: Any = intrinsic(_typed_load)
+_store: Any = intrinsic(_typed_store)
+_spread: Any = intrinsic(_typed_spread)
+_madd: Any = intrinsic(_typed_madd)
+_add: Any = intrinsic(_typed_add)
+_mul: Any = intrinsic(_typed_mul)
+_sums: Any = intrinsic(_typed_sums)
+_lane: Any = intrinsic(_typed_lane)
+
+
 # ---- Vectors ----
 
 
-@_inlined_sum
+@_inlined
+def _whole(n: int) -> int:
+    """n rounded down to fours."""
+    return n & ~3
+
+
+@_inlined
+def _sum(four: Any) -> float:
+    return (_lane(four, 0) + _lane(four, 1)) + (_lane(four, 2) + _lane(four, 3))
+
+
+@_inlined
 def _dot(a: Floats, b: Floats) -> float:
-    """A sum may be reassociated, so that it vectorizes; nothing else may. As long as a; b may be longer."""
-    total = 0.0
-    for j in range(a.size):
-        total += a[j] * b[j]
+    """As long as a; b may be longer."""
+    n, four = a.size, _spread(0.0)
+    for j in range(0, _whole(n), 4):
+        four = _madd(four, _load(a, j), _load(b, j))
+    total = _sum(four)
+    for k in range(n & 3):
+        total += a[_whole(n) + k] * b[_whole(n) + k]
     return total
-
-
-@_inlined_sum
-def _two_dots(a: Floats, b: Floats) -> tuple[float, float]:
-    """a'b and b'b."""
-    ab = bb = 0.0
-    for j in range(a.size):
-        ab += a[j] * b[j]
-        bb += b[j] * b[j]
-    return ab, bb
 
 
 @_inlined
@@ -135,17 +249,92 @@ def _norm(x: Floats) -> float:
 
 
 @_inlined
-def _zero(y: Floats) -> None:
-    for j in range(y.size):
-        y[j] = 0.0
+def _fill(y: Floats, value: float) -> None:
+    """y <- value; where that is a constant LLVM calls memset, which takes longer for a few numbers."""
+    n, four = y.size, _spread(value)
+    for j in range(0, _whole(n), 4):
+        _store(y, j, four)
+    for k in range(n & 3):
+        y[_whole(n) + k] = value
 
 
 @_inlined
 def _axpy(a: float, x: Floats, y: Floats) -> None:
     """y <- y + a x, as long as y; x may be longer."""
     _unaliased()
-    for j in range(y.size):
-        y[j] += a * x[j]
+    n, four = y.size, _spread(a)
+    for j in range(0, _whole(n), 4):
+        _store(y, j, _madd(_load(y, j), four, _load(x, j)))
+    for k in range(n & 3):
+        y[_whole(n) + k] += a * x[_whole(n) + k]
+
+
+@_inlined
+def _add_products(P: Floats, x: Floats, y: Floats) -> None:
+    """y <- y + P x for a diagonal P, as long as y."""
+    _unaliased()
+    n = y.size
+    for j in range(0, _whole(n), 4):
+        _store(y, j, _madd(_load(y, j), _load(P, j), _load(x, j)))
+    for k in range(n & 3):
+        j = _whole(n) + k
+        y[j] += P[j] * x[j]
+
+
+@_inlined
+def _copy(x: Floats, y: Floats) -> None:
+    """y <- x, as long as y."""
+    _unaliased()
+    n = y.size
+    for j in range(0, _whole(n), 4):
+        _store(y, j, _load(x, j))
+    for k in range(n & 3):
+        y[_whole(n) + k] = x[_whole(n) + k]
+
+
+@_inlined
+def _add_diagonal(q: Floats, P: Floats, x: Floats, y: Floats) -> None:
+    """y <- y + q + P x for a diagonal P, as long as y."""
+    _unaliased()
+    n = y.size
+    for j in range(0, _whole(n), 4):
+        _store(y, j, _add(_load(y, j), _madd(_load(q, j), _load(P, j), _load(x, j))))
+    for k in range(n & 3):
+        j = _whole(n) + k
+        y[j] += q[j] + P[j] * x[j]
+
+
+@_inlined
+def _recenter(x: Floats, c: Floats, y: Floats, J: Floats) -> None:
+    """y <- x - c and J <- 0"""
+    _unaliased()
+    n, minus, nothing = y.size, _spread(-1.0), _spread(0.0)
+    for j in range(0, _whole(n), 4):
+        _store(y, j, _madd(_load(x, j), minus, _load(c, j)))
+        _store(J, j, nothing)
+    for k in range(n & 3):
+        y[_whole(n) + k] = x[_whole(n) + k] - c[_whole(n) + k]
+        J[_whole(n) + k] = 0.0
+
+
+@_inlined
+def _double(y: Floats, J: Floats) -> tuple[float, float]:
+    """J <- 2 J; returns y'J, of J as it was, and |J|^2."""
+    _unaliased()
+    n = y.size
+    value4 = square4 = _spread(0.0)
+    for j in range(0, _whole(n), 4):
+        J4 = _load(J, j)
+        value4, J4 = _madd(value4, _load(y, j), J4), _add(J4, J4)
+        _store(J, j, J4)
+        square4 = _madd(square4, J4, J4)
+    value, square = _sum(value4), _sum(square4)
+    for k in range(n & 3):
+        j = _whole(n) + k
+        value += y[j] * J[j]
+        J[j] *= 2.0
+        square += J[j] * J[j]
+    return value, square
 
 
 def _typed_prefetch(typing: Any, array: Any, at: Any) -> Any:
@@ -165,36 +354,37 @@ def _typed_prefetch(typing: Any, array: Any, at: Any) -> Any:
 _prefetch: Any = intrinsic(_typed_prefetch)
 
 
-@_inlined_sum
-def _four_dots(a: Floats, m: int, x: Floats) -> tuple[float, float, float, float]:
-    """x times a[0:], a[m:], a[2m:] and a[3m:]; sums may be reassociated, so that they vectorize."""
-    n = x.size
-    s0 = s1 = s2 = s3 = 0.0
-    a0, a1, a2, a3 = a, _part(a, m, n), _part(a, 2 * m, n), _part(a, 3 * m, n)
-    for j in range(x.size):
-        s0 += x[j] * a0[j]
-        s1 += x[j] * a1[j]
-        s2 += x[j] * a2[j]
-        s3 += x[j] * a3[j]
-    return s0, s1, s2, s3
-
-
 @_inlined
-def _four_axpys(x0: float, x1: float, x2: float, x3: float, a: Floats, m: int, y: Floats) -> None:
-    """y <- y + x0 a[0:] + x1 a[m:] + x2 a[2m:] + x3 a[3m:]"""
+def _panel_step(columns: Floats, m: int, x: Floats, y: Floats) -> None:
+    """y <- y + P x for one panel: as columns for the y below it and, by symmetry, as rows for its own y; m long."""
     _unaliased()
-    n = y.size
-    a0, a1, a2, a3 = a, _part(a, m, n), _part(a, 2 * m, n), _part(a, 3 * m, n)
-    for k in range(n):
-        y[k] += (x0 * a0[k] + x1 * a1[k]) + (x2 * a2[k] + x3 * a3[k])
+    x0, x1, x2, x3 = _spread(x[0]), _spread(x[1]), _spread(x[2]), _spread(x[3])
+    s0 = s1 = s2 = s3 = _spread(0.0)
+    for k in range(PANEL, _whole(m), 4):
+        p0, p1 = _load(columns, k), _load(columns, m + k)
+        p2, p3, x_k = _load(columns, 2 * m + k), _load(columns, 3 * m + k), _load(x, k)
+        across = _add(_madd(_mul(x0, p0), x1, p1), _madd(_mul(x2, p2), x3, p3))
+        _store(y, k, _add(_load(y, k), across))
+        s0, s1, s2, s3 = _madd(s0, x_k, p0), _madd(s1, x_k, p1), _madd(s2, x_k, p2), _madd(s3, x_k, p3)
+    sums = _sums(s0, s1, s2, s3)
+    y0, y1, y2, y3 = _lane(sums, 0), _lane(sums, 1), _lane(sums, 2), _lane(sums, 3)
+    for j in range(m & 3):
+        k = _whole(m) + j
+        q0, q1, q2, q3 = columns[k], columns[m + k], columns[2 * m + k], columns[3 * m + k]
+        y[k] += (x[0] * q0 + x[1] * q1) + (x[2] * q2 + x[3] * q3)
+        y0, y1, y2, y3 = y0 + x[k] * q0, y1 + x[k] * q1, y2 + x[k] * q2, y3 + x[k] * q3
+    first = _madd(_mul(x0, _load(columns, 0)), x1, _load(columns, m))
+    second = _madd(_mul(x2, _load(columns, 2 * m)), x3, _load(columns, 3 * m))
+    _store(y, 0, _add(_load(y, 0), _add(first, second)))
+    y[0] += y0
+    y[1] += y1
+    y[2] += y2
+    y[3] += y3
 
 
 @_inlined
 def _symmetric_multiply(far: bool, P: Floats, x: Floats, y: Floats) -> None:
-    """y <- y + P x for a symmetric P by halves.
-
-    A panel is read once, as columns for the y below it and, by symmetry, as rows for its own y.
-    """
+    """y <- y + P x for a symmetric P by halves: a panel is read once."""
     n = x.size
     whole, at = n - n % PANEL, 0
     for j in range(0, whole, PANEL):
@@ -202,13 +392,7 @@ def _symmetric_multiply(far: bool, P: Floats, x: Floats, y: Floats) -> None:
         if far:
             for k in range(at + AHEAD, min(at + AHEAD + PANEL * m, n * (n + 1) // 2), 8):
                 _prefetch(P, k)
-        columns, below = _part(P, at, PANEL * m), m - PANEL
-        y0, y1, y2, y3 = _four_dots(_part(columns, PANEL, below), m, _part(x, j + PANEL, below))
-        _four_axpys(x[j], x[j + 1], x[j + 2], x[j + 3], columns, m, _part(y, j, m))
-        y[j] += y0
-        y[j + 1] += y1
-        y[j + 2] += y2
-        y[j + 3] += y3
+        _panel_step(_part(P, at, PANEL * m), m, _part(x, j, m), _part(y, j, m))
         at += PANEL * m
     m = n - whole
     for c in range(m):
@@ -219,10 +403,36 @@ def _symmetric_multiply(far: bool, P: Floats, x: Floats, y: Floats) -> None:
 def _multiply(kind: int, far: bool, P: Floats, x: Floats, y: Floats) -> None:
     """y <- y + P x for the P of a quadratic of this kind."""
     if kind & DIAGONAL:
-        for j in range(y.size):
-            y[j] += P[j] * x[j]
+        _add_products(P, x, y)
     else:
         _symmetric_multiply(far, P, x, y)
+
+
+@_inlined
+def _four_rows(A: Floats, b: Floats, x: Floats, v: Floats) -> float:
+    """v <- v + A'(Ax - b) for an A of four rows; returns |Ax - b|^2 / 2."""
+    _unaliased()
+    n = v.size
+    s0 = s1 = s2 = s3 = _spread(0.0)
+    for j in range(0, _whole(n), 4):
+        x_j = _load(x, j)
+        s0, s1 = _madd(s0, x_j, _load(A, j)), _madd(s1, x_j, _load(A, n + j))
+        s2, s3 = _madd(s2, x_j, _load(A, 2 * n + j)), _madd(s3, x_j, _load(A, 3 * n + j))
+    sums = _sums(s0, s1, s2, s3)
+    e0, e1, e2, e3 = _lane(sums, 0), _lane(sums, 1), _lane(sums, 2), _lane(sums, 3)
+    for k in range(n & 3):
+        j = _whole(n) + k
+        e0, e1, e2, e3 = e0 + x[j] * A[j], e1 + x[j] * A[n + j], e2 + x[j] * A[2 * n + j], e3 + x[j] * A[3 * n + j]
+    e0, e1, e2, e3 = e0 - b[0], e1 - b[1], e2 - b[2], e3 - b[3]
+    f0, f1, f2, f3 = _spread(e0), _spread(e1), _spread(e2), _spread(e3)
+    for j in range(0, _whole(n), 4):
+        first = _madd(_mul(f0, _load(A, j)), f1, _load(A, n + j))
+        second = _madd(_mul(f2, _load(A, 2 * n + j)), f3, _load(A, 3 * n + j))
+        _store(v, j, _add(_load(v, j), _add(first, second)))
+    for k in range(n & 3):
+        j = _whole(n) + k
+        v[j] += (e0 * A[j] + e1 * A[n + j]) + (e2 * A[2 * n + j] + e3 * A[3 * n + j])
+    return 0.5 * ((e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3))
 
 
 @_inlined
@@ -230,11 +440,7 @@ def _least_squares_gradient(m: int, data: Floats, x: Floats, v: Floats) -> float
     """v <- v + A'(Ax - b), four rows at a time, so that A is read once; returns |Ax - b|^2 / 2."""
     n, value, whole = v.size, 0.0, m - m % 4
     for r in range(0, whole, 4):
-        rows = _part(data, m + r * n, 4 * n)
-        e0, e1, e2, e3 = _four_dots(rows, n, x)
-        e0, e1, e2, e3 = e0 - data[r], e1 - data[r + 1], e2 - data[r + 2], e3 - data[r + 3]
-        _four_axpys(e0, e1, e2, e3, rows, n, v)
-        value += 0.5 * ((e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3))
+        value += _four_rows(_part(data, m + r * n, 4 * n), _part(data, r, 4), x, v)
     for r in range(whole, m):
         row = _part(data, m + r * n, n)
         e = _dot(x, row) - data[r]
@@ -246,7 +452,7 @@ def _least_squares_gradient(m: int, data: Floats, x: Floats, v: Floats) -> float
 @_inlined
 def _gather(begin: int, end: int, index: Ints, value: Floats, rows: Floats, out: Floats) -> None:
     """out <- sum_k value_k rows[index_k]: a row of BX, or a column of B' lambda; rows in one dimension."""
-    _zero(out)
+    _fill(out, 0.0)
     n = out.size
     for k in range(begin, end):
         _axpy(value[k], _part(rows, index[k] * n, n), out)
@@ -323,14 +529,13 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
         elif kind == QUADRATIC:  # v += q + P x
             q, P = data, _part(data, n, _matrix_size(n, code))
             if with_value:
-                _zero(y)
+                _fill(y, 0.0)
                 _multiply(code, far, P, x, y)
                 value += 0.5 * _dot(x, y) + _dot(x, q)
                 _axpy(1.0, y, v)
                 _axpy(1.0, q, v)
             elif code & DIAGONAL:
-                for j in range(n):
-                    v[j] += q[j] + P[j] * x[j]
+                _add_diagonal(q, P, x, v)
             else:
                 _multiply(code, far, P, x, v)
                 _axpy(1.0, q, v)
@@ -345,19 +550,13 @@ def _quadratic(problem: ProblemArrays, b: int, far: bool, x: Floats, y: Floats, 
     n, code, data = problem.dim, problem.constraint_kind[b], _part(problem.data, problem.constraint_data[b], 2)
     p, P = _part(data, 2, n), _part(data, 2 + n, _matrix_size(n, code))
     if code & ~DIAGONAL == ELLIPSOID:  # g = (x-c)'P(x-c) - level, J = 2 P (x-c)
-        for j in range(n):
-            y[j] = x[j] - p[j]
-            J[j] = 0.0
+        _recenter(x, p, y, J)
         _multiply(code, far, P, y, J)
-        value, square = _two_dots(y, J)
-        for j in range(n):
-            J[j] *= 2.0
-        return value - data[0], 4.0 * square
-    for j in range(n):  # g = x'Px/2 + q'x - r, J = P x + q
-        J[j] = p[j]
+        value, square = _double(y, J)
+        return value - data[0], square
+    _copy(p, J)  # g = x'Px/2 + q'x - r, J = P x + q
     _multiply(code, far, P, x, J)
-    value, square = _two_dots(x, J)
-    return 0.5 * (value + _dot(x, p)) - data[0], square
+    return 0.5 * (_dot(x, J) + _dot(x, p)) - data[0], _dot(J, J)
 
 
 @_inlined
@@ -511,7 +710,15 @@ def _edge_step(a: float, b: float, ahead: float, back: float, own: float, x_a: F
                s_last: Floats, v: Floats) -> None:
     """s = a x_a + b x_b, lambda_r <- lambda_r + ahead s + back s_last, s_last <- s and v <- v + own lambda_r."""
     _unaliased()
-    for j in range(v.size):
+    n, a4, b4, ahead4, back4, own4 = v.size, _spread(a), _spread(b), _spread(ahead), _spread(back), _spread(own)
+    for j in range(0, _whole(n), 4):
+        t4 = _madd(_mul(a4, _load(x_a, j)), b4, _load(x_b, j))
+        changed4 = _add(_load(lambda_r, j), _madd(_mul(ahead4, t4), back4, _load(s_last, j)))
+        _store(lambda_r, j, changed4)
+        _store(s_last, j, t4)
+        _store(v, j, _madd(_load(v, j), own4, changed4))
+    for k in range(n & 3):
+        j = _whole(n) + k
         t = a * x_a[j] + b * x_b[j]
         changed = lambda_r[j] + (ahead * t + back * s_last[j])
         lambda_r[j] = changed
@@ -523,25 +730,46 @@ def _edge_step(a: float, b: float, ahead: float, back: float, own: float, x_a: F
 def _move(held: float, x_sum: Floats, dx: Floats, x: Floats, z: Floats) -> None:
     """x_sum <- x_sum + held x, dx <- z - x and x <- z."""
     _unaliased()
-    for j in range(x.size):
+    n, held4, minus4 = x.size, _spread(held), _spread(-1.0)
+    for j in range(0, _whole(n), 4):
+        x4, z4 = _load(x, j), _load(z, j)
+        _store(x_sum, j, _madd(_load(x_sum, j), held4, x4))
+        _store(dx, j, _madd(z4, minus4, x4))
+        _store(x, j, z4)
+    for k in range(n & 3):
+        j = _whole(n) + k
         x_sum[j] += held * x[j]
         dx[j] = z[j] - x[j]
         x[j] = z[j]
 
 
 @_inlined
-def _descend(tau: float, x: Floats, v: Floats, z: Floats) -> None:
-    """z <- x - tau v"""
+def _descend(tau: float, x: Floats, v: Floats, z: Floats) -> bool:
+    """z <- x - tau v; whether that is finite."""
     _unaliased()
-    for j in range(x.size):
+    n, minus4, zero4, bad4 = x.size, _spread(-tau), _spread(0.0), _spread(0.0)
+    for j in range(0, _whole(n), 4):
+        z4 = _madd(_load(x, j), minus4, _load(v, j))
+        _store(z, j, z4)
+        bad4 = _madd(bad4, zero4, z4)  # 0 * infinity and 0 * NaN are NaN
+    bad = _sum(bad4)
+    for k in range(n & 3):
+        j = _whole(n) + k
         z[j] = x[j] - tau * v[j]
+        bad += 0.0 * z[j]
+    return bad == 0.0
 
 
 @_inlined
 def _relax(rho: float, x: Floats, z: Floats) -> None:
     """z <- x + rho (z - x)"""
     _unaliased()
-    for j in range(x.size):
+    n, rho4, minus4 = x.size, _spread(rho), _spread(-1.0)
+    for j in range(0, _whole(n), 4):
+        x4 = _load(x, j)
+        _store(z, j, _madd(x4, rho4, _madd(_load(z, j), minus4, x4)))
+    for k in range(n & 3):
+        j = _whole(n) + k
         z[j] = x[j] + rho * (z[j] - x[j])
 
 
@@ -556,7 +784,7 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
     n, N, rho = problem.dim, float(problem.n_agents), steps.relaxation
     local, reach = steps.momentum == LOCAL, 2.0 / rho
     fused = local and network.is_edge_form != 0
-    _zero(v)
+    _fill(v, 0.0 * rho)
     for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
         r = np.int64(network.owned_row[o])
         begin = 2 * r if network.is_edge_form != 0 else network.row_ptr[r]
@@ -608,8 +836,7 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
 
     # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
     _objective_gradient(problem, i, far, x, v, w.y, False)
-    _descend(tau, x, v, z)
-    if not _finite(z):
+    if not _descend(tau, x, v, z):
         return NOT_FINITE
     _prox(problem, i, tau, z)
     if rho != 1.0:
@@ -816,8 +1043,9 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             tau, kappa, bound = steps.tau[i] * scale, steps.kappa[i] / scale, steps.bound[i]
 
             # theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i
-            _zero(reaction)
-            _dual_step(problem, i, False, x, kappa, False, extrapolate, 1.0, w.y, w.J, state.theta, state.g_old, reaction)
+            _fill(reaction, 0.0)
+            _dual_step(problem, i, False, x, kappa, False, extrapolate, 1.0, w.y, w.J, state.theta, state.g_old,
+                       reaction)
             b, e = problem.constraint_ptr[i], problem.constraint_ptr[i + 1]
             if e > b:
                 last = problem.constraint_first[e - 1] + problem.constraint_rows[e - 1]
@@ -883,13 +1111,13 @@ def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force
     for i in range(problem.n_agents):
         x_i, push, t, out = _part(x, i * stride, n), force[i], prox_step[i], measures[i]
 
-        _zero(v)
+        _fill(v, 0.0)
         value = _objective_gradient(problem, i, False, x_i, v, w.y, True)
         out[GRADIENT] = _norm(v)
         rho, outside = _regularizer_value(problem, i, x_i, z)
         out[VALUE] = value + rho
 
-        _zero(reaction)
+        _fill(reaction, 0.0)
         violation, distance, complementarity = _feasibility(problem, i, x_i, theta, w.y, w.J, g, reaction)
         out[VIOLATION], out[DISTANCE] = _larger(violation, outside), _larger(distance, outside)
         out[COMPLEMENTARITY] = complementarity
