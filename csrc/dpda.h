@@ -33,7 +33,7 @@ static int dpda(const fa_problem *problem, const fa_network *network, const fa_d
                 double *theta = state->theta + problem->constraint_first[b];
                 const int64_t m = problem->constraint_first[e - 1] + problem->constraint_rows[e - 1]
                                   - problem->constraint_first[b];
-                const double norm = sqrt(fa_dot(m, theta, theta));
+                const double norm = fa_norm(m, theta);
                 if (norm > steps->bound[i]) {
                     for (int64_t r = 0; r < m; ++r) theta[r] *= steps->bound[i] / norm;
                     for (int64_t j = 0; j < n; ++j) w.reaction[j] *= steps->bound[i] / norm;

@@ -89,7 +89,7 @@ typedef struct {
     const int64_t *constraint_data;    /* [blocks] offset into data (not modified) */
     const int64_t *constraint_first;   /* [blocks] first row in theta (not modified) */
     const int32_t *regularizer_kind;   /* [N] enum fa_regularizer (not modified) */
-    const int64_t *regularizer_data;   /* [N] offset into data (not modified) */
+    const int64_t *regularizer_data;   /* [N] offset into data, not read for FA_ZERO and FA_NONNEGATIVE (not modified) */
     const double *lipschitz;           /* [N] Lipschitz constant of grad f_i (not modified) */
     const double *data;                /* (not modified) */
 } fa_problem;

@@ -1,22 +1,5 @@
 /* Internal: fa_measure. */
 
-static inline double larger(double a, double b)
-{
-    return a > b || a != a ? a : b;
-}
-
-/* |x|, also where the squares of its entries would overflow or underflow. */
-static double norm(int64_t n, const double *x)
-{
-    const double sum = fa_dot(n, x, x);
-    double most = 0.0, scaled = 0.0;
-    if (sum > 1e-280 && sum < 1e280) return sqrt(sum);
-    for (int64_t j = 0; j < n; ++j) most = larger(fabs(x[j]), most);
-    if (!(most > 0.0 && most < INFINITY)) return most;
-    for (int64_t j = 0; j < n; ++j) scaled += (x[j] / most) * (x[j] / most);
-    return most * sqrt(scaled);
-}
-
 /* Value of rho_i at x; *outside is the distance of x to its domain. */
 static double regularizer_value(const fa_problem *problem, int64_t i, const double *x, double *z, double *outside)
 {
@@ -31,7 +14,7 @@ static double regularizer_value(const fa_problem *problem, int64_t i, const doub
     for (int64_t j = 0; j < n; ++j) z[j] = x[j]; /* an indicator's prox is the projection */
     fa_prox(problem, n, i, 1.0, z);
     for (int64_t j = 0; j < n; ++j) z[j] -= x[j];
-    *outside = norm(n, z);
+    *outside = fa_norm(n, z);
     return 0.0;
 }
 
@@ -56,8 +39,8 @@ static void feasibility(const fa_problem *problem, int64_t i, const double *x, c
             const double over = equality ? fabs(gr) : (gr > 0.0 || gr != gr ? gr : 0.0);
             sum += over * over;
             if (over != 0.0) {
-                const double length = norm(n, rows); /* a row of zeros has no direction to go */
-                distance = larger(length > 0.0 ? over / length : over, distance);
+                const double length = fa_norm(n, rows); /* a row of zeros has no direction to go */
+                distance = fa_larger(length > 0.0 ? over / length : over, distance);
             }
             complementarity += fabs(theta[first + r] * gr);
             g[first + r] = gr;
@@ -80,15 +63,15 @@ static int measure(const fa_problem *problem, const double *x, int64_t stride, c
 
         fa_zero(n, w.v);
         out[FA_VALUE] = fa_objective_gradient(problem, n, i, 0, xi, w.v, w.y, 1);
-        out[FA_GRADIENT] = norm(n, w.v);
+        out[FA_GRADIENT] = fa_norm(n, w.v);
         out[FA_VALUE] += regularizer_value(problem, i, xi, w.z, &outside);
 
         fa_zero(n, w.reaction);
         feasibility(problem, i, xi, theta, &w, g, out);
-        out[FA_VIOLATION] = larger(out[FA_VIOLATION], outside);
-        out[FA_DISTANCE] = larger(out[FA_DISTANCE], outside);
-        out[FA_REACTION] = norm(n, w.reaction);
-        out[FA_FORCE] = norm(n, push);
+        out[FA_VIOLATION] = fa_larger(out[FA_VIOLATION], outside);
+        out[FA_DISTANCE] = fa_larger(out[FA_DISTANCE], outside);
+        out[FA_REACTION] = fa_norm(n, w.reaction);
+        out[FA_FORCE] = fa_norm(n, push);
 
         for (int64_t j = 0; j < n; ++j) {
             w.v[j] += w.reaction[j] + push[j];
@@ -96,7 +79,7 @@ static int measure(const fa_problem *problem, const double *x, int64_t stride, c
         }
         fa_prox(problem, n, i, t, w.z);
         for (int64_t j = 0; j < n; ++j) w.z[j] = (xi[j] - w.z[j]) / t;
-        out[FA_STATIONARITY] = norm(n, w.z);
+        out[FA_STATIONARITY] = fa_norm(n, w.z);
     }
     return FA_OK;
 }

@@ -10,6 +10,7 @@
 #pragma GCC target("avx2")
 #endif
 
+#define FA_WIDE
 #define FA_KERNELS fa_kernels_avx2
 #define FA_KERNELS_NAME "AVX2"
 #include "kernels.h"

@@ -43,15 +43,12 @@ enum { FA_AHEAD = 1024 };
 
 /* Functions take n, the number of coordinates, by itself: where it is a literal, loops are unrolled. */
 
-/* Four numbers side by side. Sums are kept by fours, so that every machine adds up in the same order. FA_PLAIN_FOURS asks
- * for plain C, as for other compilers. */
+/* Four numbers side by side. Sums are kept by fours, so that every machine adds up in the same order. FA_WIDE says that a
+ * register holds four, FA_PLAIN_FOURS asks for plain C, as for other compilers. */
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(FA_PLAIN_FOURS)
-#ifdef __has_builtin
-#if __has_builtin(__builtin_shufflevector)
-#define FA_HAS_SHUFFLE
-#endif
-#endif
-typedef double fa_four __attribute__((vector_size(32), aligned(8), may_alias));
+#define FA_VECTOR(bytes) __attribute__((vector_size(bytes), aligned(8), may_alias))
+#ifdef FA_WIDE
+typedef double fa_four FA_VECTOR(32);
 #define FA_LOAD4(p) (*(const fa_four *)(p))
 #define FA_STORE4(p, a) ((void)(*(fa_four *)(p) = (a)))
 #define FA_SPREAD4(x) ((fa_four){(x), (x), (x), (x)})
@@ -59,6 +56,40 @@ typedef double fa_four __attribute__((vector_size(32), aligned(8), may_alias));
 #define FA_SUB4(a, b) ((a) - (b))
 #define FA_MUL4(a, b) ((a) * (b))
 #define FA_AT4(a, k) ((a)[k])
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector)
+#define FA_HAS_SHUFFLE
+#endif
+#endif
+#else
+typedef double fa_two FA_VECTOR(16);
+typedef struct {
+    fa_two low, high;
+} fa_four;
+FA_INLINE fa_four FA_LOAD4(const double *p)
+{
+    const fa_four r = {*(const fa_two *)p, *(const fa_two *)(p + 2)};
+    return r;
+}
+FA_INLINE void FA_STORE4(double *p, fa_four a)
+{
+    *(fa_two *)p = a.low;
+    *(fa_two *)(p + 2) = a.high;
+}
+FA_INLINE fa_four FA_SPREAD4(double x)
+{
+    const fa_four r = {{x, x}, {x, x}};
+    return r;
+}
+#define FA_EACH4(name, op)                        \
+    FA_INLINE fa_four name(fa_four a, fa_four b)  \
+    {                                             \
+        a.low = a.low op b.low;                   \
+        a.high = a.high op b.high;                \
+        return a;                                 \
+    }
+#define FA_AT4(a, k) ((k) < 2 ? (a).low[(k) & 1] : (a).high[(k) & 1])
+#endif
 #else
 typedef struct {
     double at[4];
@@ -77,22 +108,18 @@ FA_INLINE fa_four FA_SPREAD4(double x)
     const fa_four r = {{x, x, x, x}};
     return r;
 }
-FA_INLINE fa_four FA_ADD4(fa_four a, fa_four b)
-{
-    for (int k = 0; k < 4; ++k) a.at[k] += b.at[k];
-    return a;
-}
-FA_INLINE fa_four FA_SUB4(fa_four a, fa_four b)
-{
-    for (int k = 0; k < 4; ++k) a.at[k] -= b.at[k];
-    return a;
-}
-FA_INLINE fa_four FA_MUL4(fa_four a, fa_four b)
-{
-    for (int k = 0; k < 4; ++k) a.at[k] *= b.at[k];
-    return a;
-}
+#define FA_EACH4(name, op)                                            \
+    FA_INLINE fa_four name(fa_four a, fa_four b)                      \
+    {                                                                 \
+        for (int k = 0; k < 4; ++k) a.at[k] = a.at[k] op b.at[k];     \
+        return a;                                                     \
+    }
 #define FA_AT4(a, k) ((a).at[k])
+#endif
+#ifdef FA_EACH4
+FA_EACH4(FA_ADD4, +)
+FA_EACH4(FA_SUB4, -)
+FA_EACH4(FA_MUL4, *)
 #endif
 /* s + a b */
 #define FA_MADD4(s, a, b) FA_ADD4(s, FA_MUL4(a, b))
@@ -119,6 +146,23 @@ FA_INLINE double fa_dot(int64_t n, const double *FA_RESTRICT a, const double *FA
     double sum = FA_SUM4(s);
     for (; j < n; ++j) sum += a[j] * b[j];
     return sum;
+}
+
+FA_INLINE double fa_larger(double a, double b)
+{
+    return a > b || a != a ? a : b;
+}
+
+/* |x|, also where the squares of its entries would overflow or underflow. */
+FA_INLINE double fa_norm(int64_t n, const double *x)
+{
+    const double sum = fa_dot(n, x, x);
+    double most = 0.0, scaled = 0.0;
+    if (sum > 1e-280 && sum < 1e280) return sqrt(sum);
+    for (int64_t j = 0; j < n; ++j) most = fa_larger(fabs(x[j]), most);
+    if (!(most > 0.0 && most < INFINITY)) return most;
+    for (int64_t j = 0; j < n; ++j) scaled += (x[j] / most) * (x[j] / most);
+    return most * sqrt(scaled);
 }
 
 /* y <- y + a x */

@@ -12,7 +12,7 @@ from fastadapd._terms import Floats
 
 Single = npt.NDArray[np.float32]
 
-_REGULARIZATION = 1e-5  # of differences of length 1, whose products single precision knows to 1e-6
+_REGULARIZATION = 1e-5  # of differences of length 1; products are known to about 1e-6, carried on (_DOUBT) to 4e-6
 _DOUBT = 10.0  # times its size: so far may the residual move before its products are computed, not carried on
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
 _FLAT = 0.01  # a residual that changes by less drifts along a line: go on there, twice as far every time
@@ -57,7 +57,7 @@ class Anderson:
     """
 
     def __init__(self, memory: int, scale: Floats, size: int):
-        self._scale, self._units = scale, scale if scale.all() else np.where(scale > 0, scale, 1.0)
+        self._scale, self._units = scale, scale if (scale > 0).all() else np.where(scale > 0, scale, 1.0)
         self._residuals = np.empty((memory, len(scale)), dtype=np.float32)
         self._images = np.empty((memory, len(scale)), dtype=np.float32)  # in the units of the scale
         self._tails = np.empty((memory, size - len(scale)))  # of the coordinates that follow

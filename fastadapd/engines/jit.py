@@ -128,8 +128,19 @@ def _shuffle(builder: Any, a: Any, b: Any, *lanes: int) -> Any:
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
 
 
+def _are_fours(*arguments: Any) -> bool:
+    """Whether all are; without a type for what it would return Numba refuses the call."""
+    return all(argument == FOUR for argument in arguments)
+
+
+def _is_vector(array: Any) -> bool:
+    return isinstance(array, types.Array) and (array.dtype, array.ndim, array.layout) == (types.float64, 1, "C")
+
+
 def _typed_load(typing: Any, array: Any, at: Any) -> Any:
     """array[at : at + 4]"""
+    if not _is_vector(array):
+        return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load(_address(context, builder, array, *arguments), align=8)
@@ -139,6 +150,8 @@ def _typed_load(typing: Any, array: Any, at: Any) -> Any:
 
 def _typed_store(typing: Any, array: Any, at: Any, four: Any) -> Any:
     """array[at : at + 4] = four"""
+    if not (_is_vector(array) and _are_fours(four)):
+        return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.store(arguments[2], _address(context, builder, array, *arguments[:2]), align=8)
@@ -159,6 +172,8 @@ def _typed_spread(typing: Any, number: Any) -> Any:
 
 def _typed_madd(typing: Any, s: Any, a: Any, b: Any) -> Any:
     """s + a b"""
+    if not _are_fours(s, a, b):
+        return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fadd(arguments[0], builder.fmul(arguments[1], arguments[2]))
@@ -168,16 +183,22 @@ def _typed_madd(typing: Any, s: Any, a: Any, b: Any) -> Any:
 
 def _typed_add(typing: Any, a: Any, b: Any) -> Any:
     """a + b"""
+    if not _are_fours(a, b):
+        return None
     return FOUR(a, b), lambda context, builder, signature, arguments: builder.fadd(*arguments)
 
 
 def _typed_mul(typing: Any, a: Any, b: Any) -> Any:
     """a b"""
+    if not _are_fours(a, b):
+        return None
     return FOUR(a, b), lambda context, builder, signature, arguments: builder.fmul(*arguments)
 
 
 def _typed_sums(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     """The sums of a, of b, of c and of d."""
+    if not _are_fours(a, b, c, d):
+        return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         a, b, c, d = arguments
@@ -190,6 +211,8 @@ def _typed_sums(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
 
 def _typed_lane(typing: Any, four: Any, k: Any) -> Any:
     """Number k."""
+    if not _are_fours(four):
+        return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.extract_element(arguments[0], builder.trunc(arguments[1], ir.IntType(32)))
@@ -234,13 +257,19 @@ def _dot(a: Floats, b: Floats) -> float:
 
 
 @_inlined
+def _larger(a: float, b: float) -> float:
+    """The maximum, or NaN if there is one."""
+    return a if a > b or a != a else b
+
+
+@_inlined
 def _norm(x: Floats) -> float:
     """|x|, also where the squares of its entries would overflow or underflow."""
     total, most, scaled = _dot(x, x), 0.0, 0.0
     if 1e-280 < total < 1e280:
         return np.sqrt(total)
     for a in x:
-        most = abs(a) if not abs(a) <= most else most
+        most = _larger(abs(a), most)
     if not 0.0 < most < np.inf:
         return most
     for a in x:
@@ -249,13 +278,12 @@ def _norm(x: Floats) -> float:
 
 
 @_inlined
-def _fill(y: Floats, value: float) -> None:
-    """y <- value; where that is a constant LLVM calls memset, which takes longer for a few numbers."""
-    n, four = y.size, _spread(value)
+def _zero(y: Floats) -> None:
+    n, four = y.size, _spread(0.0)
     for j in range(0, _whole(n), 4):
         _store(y, j, four)
     for k in range(n & 3):
-        y[_whole(n) + k] = value
+        y[_whole(n) + k] = 0.0
 
 
 @_inlined
@@ -305,8 +333,8 @@ def _add_diagonal(q: Floats, P: Floats, x: Floats, y: Floats) -> None:
 
 
 @_inlined
-def _recenter(x: Floats, c: Floats, y: Floats, J: Floats) -> None:
-    """y <- x - c and J <- 0"""
+def _begin_ellipsoid(x: Floats, c: Floats, y: Floats, J: Floats) -> None:
+    """y <- x - c, and J <- 0 for P y to come."""
     _unaliased()
     n, minus, nothing = y.size, _spread(-1.0), _spread(0.0)
     for j in range(0, _whole(n), 4):
@@ -318,8 +346,8 @@ def _recenter(x: Floats, c: Floats, y: Floats, J: Floats) -> None:
 
 
 @_inlined
-def _double(y: Floats, J: Floats) -> tuple[float, float]:
-    """J <- 2 J; returns y'J, of J as it was, and |J|^2."""
+def _end_ellipsoid(y: Floats, J: Floats) -> tuple[float, float]:
+    """From J = P y: J <- 2 J, the gradient; returns y'P y and |J|^2."""
     _unaliased()
     n = y.size
     value4 = square4 = _spread(0.0)
@@ -452,7 +480,7 @@ def _least_squares_gradient(m: int, data: Floats, x: Floats, v: Floats) -> float
 @_inlined
 def _gather(begin: int, end: int, index: Ints, value: Floats, rows: Floats, out: Floats) -> None:
     """out <- sum_k value_k rows[index_k]: a row of BX, or a column of B' lambda; rows in one dimension."""
-    _fill(out, 0.0)
+    _zero(out)
     n = out.size
     for k in range(begin, end):
         _axpy(value[k], _part(rows, index[k] * n, n), out)
@@ -460,17 +488,14 @@ def _gather(begin: int, end: int, index: Ints, value: Floats, rows: Floats, out:
 
 @_inlined
 def _finite(z: Floats) -> bool:
-    """Whether every coordinate is: infinity - infinity and NaN - NaN are NaN."""
-    bad = 0
-    for j in range(z.size):
-        bad += z[j] - z[j] != 0.0
-    return bad == 0
-
-
-@_inlined
-def _larger(a: float, b: float) -> float:
-    """The maximum, or NaN if there is one."""
-    return a if a > b or a != a else b
+    """Whether every coordinate is: 0 times infinity and 0 times NaN are NaN."""
+    n, zero4, bad4 = z.size, _spread(0.0), _spread(0.0)
+    for j in range(0, _whole(n), 4):
+        bad4 = _madd(bad4, zero4, _load(z, j))
+    bad = _sum(bad4)
+    for k in range(n & 3):
+        bad += 0.0 * z[_whole(n) + k]
+    return bad == 0.0
 
 
 # ---- What one agent can do with its own terms ----
@@ -529,7 +554,7 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
         elif kind == QUADRATIC:  # v += q + P x
             q, P = data, _part(data, n, _matrix_size(n, code))
             if with_value:
-                _fill(y, 0.0)
+                _zero(y)
                 _multiply(code, far, P, x, y)
                 value += 0.5 * _dot(x, y) + _dot(x, q)
                 _axpy(1.0, y, v)
@@ -550,9 +575,9 @@ def _quadratic(problem: ProblemArrays, b: int, far: bool, x: Floats, y: Floats, 
     n, code, data = problem.dim, problem.constraint_kind[b], _part(problem.data, problem.constraint_data[b], 2)
     p, P = _part(data, 2, n), _part(data, 2 + n, _matrix_size(n, code))
     if code & ~DIAGONAL == ELLIPSOID:  # g = (x-c)'P(x-c) - level, J = 2 P (x-c)
-        _recenter(x, p, y, J)
+        _begin_ellipsoid(x, p, y, J)
         _multiply(code, far, P, y, J)
-        value, square = _double(y, J)
+        value, square = _end_ellipsoid(y, J)
         return value - data[0], square
     _copy(p, J)  # g = x'Px/2 + q'x - r, J = P x + q
     _multiply(code, far, P, x, J)
@@ -676,12 +701,6 @@ def _feasibility(problem: ProblemArrays, i: int, x: Floats, theta: Floats, y: Fl
 # ---- Kernels ----
 
 
-@register_jitable(_nrt=False)
-def work_size(problem: ProblemArrays) -> int:
-    """Numbers in the work array of the kernels."""
-    return 5 * problem.dim
-
-
 class _Work(NamedTuple):
     """The work array by name: vectors of n numbers."""
 
@@ -690,6 +709,15 @@ class _Work(NamedTuple):
     y: Floats
     z: Floats
     J: Floats
+
+
+WORKS = len(_Work._fields)
+
+
+@register_jitable(_nrt=False)
+def work_size(problem: ProblemArrays) -> int:
+    """Numbers in the work array of the kernels."""
+    return WORKS * problem.dim
 
 
 @_inlined
@@ -744,20 +772,15 @@ def _move(held: float, x_sum: Floats, dx: Floats, x: Floats, z: Floats) -> None:
 
 
 @_inlined
-def _descend(tau: float, x: Floats, v: Floats, z: Floats) -> bool:
-    """z <- x - tau v; whether that is finite."""
+def _descend(tau: float, x: Floats, v: Floats, z: Floats) -> None:
+    """z <- x - tau v"""
     _unaliased()
-    n, minus4, zero4, bad4 = x.size, _spread(-tau), _spread(0.0), _spread(0.0)
+    n, minus4 = x.size, _spread(-tau)
     for j in range(0, _whole(n), 4):
-        z4 = _madd(_load(x, j), minus4, _load(v, j))
-        _store(z, j, z4)
-        bad4 = _madd(bad4, zero4, z4)  # 0 * infinity and 0 * NaN are NaN
-    bad = _sum(bad4)
+        _store(z, j, _madd(_load(x, j), minus4, _load(v, j)))
     for k in range(n & 3):
         j = _whole(n) + k
         z[j] = x[j] - tau * v[j]
-        bad += 0.0 * z[j]
-    return bad == 0.0
 
 
 @_inlined
@@ -784,7 +807,8 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
     n, N, rho = problem.dim, float(problem.n_agents), steps.relaxation
     local, reach = steps.momentum == LOCAL, 2.0 / rho
     fused = local and network.is_edge_form != 0
-    _fill(v, 0.0 * rho)
+    if fused:
+        _zero(v)
     for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
         r = np.int64(network.owned_row[o])
         begin = 2 * r if network.is_edge_form != 0 else network.row_ptr[r]
@@ -836,7 +860,8 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
 
     # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
     _objective_gradient(problem, i, far, x, v, w.y, False)
-    if not _descend(tau, x, v, z):
+    _descend(tau, x, v, z)
+    if not _finite(z):
         return NOT_FINITE
     _prox(problem, i, tau, z)
     if rho != 1.0:
@@ -1043,7 +1068,7 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             tau, kappa, bound = steps.tau[i] * scale, steps.kappa[i] / scale, steps.bound[i]
 
             # theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i
-            _fill(reaction, 0.0)
+            _zero(reaction)
             _dual_step(problem, i, False, x, kappa, False, extrapolate, 1.0, w.y, w.J, state.theta, state.g_old,
                        reaction)
             b, e = problem.constraint_ptr[i], problem.constraint_ptr[i + 1]
@@ -1111,13 +1136,13 @@ def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force
     for i in range(problem.n_agents):
         x_i, push, t, out = _part(x, i * stride, n), force[i], prox_step[i], measures[i]
 
-        _fill(v, 0.0)
+        _zero(v)
         value = _objective_gradient(problem, i, False, x_i, v, w.y, True)
         out[GRADIENT] = _norm(v)
         rho, outside = _regularizer_value(problem, i, x_i, z)
         out[VALUE] = value + rho
 
-        _fill(reaction, 0.0)
+        _zero(reaction)
         violation, distance, complementarity = _feasibility(problem, i, x_i, theta, w.y, w.J, g, reaction)
         out[VIOLATION], out[DISTANCE] = _larger(violation, outside), _larger(distance, outside)
         out[COMPLEMENTARITY] = complementarity

@@ -1,7 +1,8 @@
 """The C engine: the only file that touches CFFI. Allocate, call, return the status code.
 
 The loops are compiled for several instruction sets, and the best that the processor has is used. The environment
-variable ``FASTADAPD_SIMD`` ("best", "baseline", "AVX2") names another, to compare or to repeat another machine's run.
+variable ``FASTADAPD_SIMD`` ("best", "baseline", "AVX2") names another, to compare their speed: the results are the same
+bit for bit.
 """
 
 from __future__ import annotations

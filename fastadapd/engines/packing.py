@@ -147,10 +147,10 @@ class _Blocks:
     """Blocks of all agents in order, and where each group's blocks and data go."""
 
     def __init__(self, problem: Problem, groups: tuple[Group, ...]):
-        self.count = np.zeros(problem.n_agents, dtype=np.int64)
+        count = np.zeros(problem.n_agents, dtype=np.int64)
         for group in groups:
-            self.count[group.agents] += 1
-        self.ptr = _starts(self.count)
+            count[group.agents] += 1
+        self.ptr = _starts(count)
         total = int(self.ptr[-1])
         self.kind = np.zeros(total, dtype=np.int32)
         self.rows = np.ones(total, dtype=np.int32)
