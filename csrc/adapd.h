@@ -115,7 +115,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
 {
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation;
-    double *FA_RESTRICT x = state->x + i * n, *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v;
+    double *x = state->x + i * n, *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v;
 
     consensus_step(problem, network, steps, n, i, previous, state, share, w->y, v);
 
