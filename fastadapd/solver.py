@@ -688,8 +688,10 @@ class _Interruptible:
 
     def __enter__(self) -> _Interruptible:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.getsignal(signal.SIGINT)
-            if self._before is not None:  # None: a handler from outside Python, which could not be put back
+            before = signal.getsignal(signal.SIGINT)
+            # None: a handler from outside Python, which could not be put back; SIG_IGN: a process in the background
+            if before not in (None, signal.SIG_IGN):
+                self._before = before
                 signal.signal(signal.SIGINT, self._note)
         return self
 

@@ -1,6 +1,7 @@
 """Engines that work here, and Hypothesis without randomness of its own: a red test stays red."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -28,3 +29,10 @@ def pytest_report_header():
     return "fastadapd engines: " + ", ".join(
         f"{n}{required * (n == 'c')}: {MISSING.get(n, 'available')}" for n in engines._ENGINES
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _listening():
+    """Ctrl-C is heard, as in a terminal: what a shell runs in the background is deaf to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -764,6 +764,18 @@ def test_a_callback_sees_results():
     assert [len(r.history["epochs"]) for r in seen] == list(range(2, 2 + len(seen)))
 
 
+def test_a_process_that_is_deaf_to_ctrl_c_stays_so():
+    """A shell starts what it runs in the background this way."""
+    seen, run = [], solver()
+    run._callback = lambda _: seen.append(signal.getsignal(signal.SIGINT)) or signal.raise_signal(signal.SIGINT)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run.run(100)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert set(seen) == {signal.SIG_IGN} and run.result().status != fa.Status.INTERRUPTED
+
+
 def test_an_error_in_a_callback_comes_out():
     handler = signal.getsignal(signal.SIGINT)
     run = solver(callback=lambda _: 1 / 0)
