@@ -1,5 +1,5 @@
-/* Internal: one set of loops per instruction set. The loops are in terms.h, adapd.h, dpda.h and measure.h; kernels.h
- * gathers them, and each simd_*.c compiles kernels.h once more. dispatch.c chooses at run time. */
+/* Internal: one set of loops per instruction set. The loops are in vectors.h, terms.h, adapd.h, dpda.h and measure.h;
+ * kernels.h gathers them, and each simd_*.c compiles kernels.h once more. dispatch.c chooses at run time. */
 #ifndef FASTADAPD_DISPATCH_H
 #define FASTADAPD_DISPATCH_H
 

@@ -3,6 +3,9 @@
 The kernels `adapd`, `dpda` and `measure` are public: other ``@njit`` code can call them with the tuples of arrays of
 `fastadapd.engines.packing`, whose lengths and meaning are in csrc/fastadapd.h and are not checked. Letters as in the
 paper: f, g, J, rho, theta, lambda, tau, sigma.
+
+All is in one file (fours, vectors, terms, kernels, engine), because Numba's cache notices changes in the file of a
+kernel only: with helpers elsewhere it would go on running what it compiled before.
 """
 
 from __future__ import annotations
