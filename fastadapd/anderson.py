@@ -13,6 +13,7 @@ from fastadapd._terms import Floats
 Single = npt.NDArray[np.float32]
 
 _REGULARIZATION = 1e-5  # of differences of length 1; products are known to about 1e-6, carried on (_DOUBT) to 4e-6
+_OLD = 0.03  # added to the squared lengths of differences of an earlier map: new ones tell more
 _DOUBT = 10.0  # times its size: so far may the residual move before its products are computed, not carried on
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
 _FLAT = 0.01  # a residual that changes by less drifts along a line: go on there, twice as far every time
@@ -46,6 +47,7 @@ class Anderson:
 
     Attributes
     ----------
+    memory : int
     residual : ndarray, shape (m,)
         The last residual, scaled.
     movement : float
@@ -72,10 +74,33 @@ class Anderson:
         self._rest, self._stride = 0, 0.0
         self._stale, self._stale_from = 0, np.inf  # steps since the residual was there
 
-    def forget_point(self) -> None:
-        """Keep the differences, but begin anew from the next point: the map has changed a little."""
-        self._begin_anew(self._count, 0)
+    def change_map(self, keep: int, memory: int) -> None:
+        """Begin anew from the next point, because the map has changed a little.
+
+        Parameters
+        ----------
+        keep : int
+            Differences kept: so many of the newest.
+        memory : int
+            Differences kept from now on, at least as many.
+        """
+        used = min(self._count, len(self._gram), keep)
+        newest = np.arange(self._count - used, self._count) % max(len(self._gram), 1)
+        gram = np.zeros((memory, memory))
+        gram[:used, :used] = self._gram[np.ix_(newest, newest)]
+        np.fill_diagonal(gram[:used, :used], 1.0 + _OLD)
+        self._gram, self._toward = gram, np.zeros(memory)
+        for name in ("_residuals", "_images", "_tails"):
+            before = getattr(self, name)
+            kept = np.empty((memory, before.shape[1]), dtype=before.dtype)
+            kept[:used] = before[newest]
+            setattr(self, name, kept)
+        self._begin_anew(used, 0)
         self._stride, self._stale, self._stale_from = 0.0, 0, np.inf
+
+    @property
+    def memory(self) -> int:
+        return len(self._gram)
 
     def _begin_anew(self, count: int, rest: int) -> None:
         """Keep so many of the differences, and go so many steps without."""

@@ -184,3 +184,53 @@ def test_products_that_are_carried_on_are_those_of_the_residual():
             np.testing.assert_allclose(acceleration._toward[:used], exact, rtol=0, atol=1e-5 * acceleration.movement)
             computed += acceleration._doubt == 0.0
     assert 0 < computed < 30
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_differences_of_an_earlier_map_serve_the_next(seed):
+    """The same contraction to another point: its first steps know what the old ones learned."""
+    step, u = contraction(seed), FIXED + np.random.default_rng(seed + 10).normal(size=5)
+    acceleration = Anderson(5, np.ones(5), 5)
+    for _ in range(8):
+        u = acceleration.mix(u, step(u))
+    target = 1.01 * FIXED
+    acceleration.change_map(5, 10)
+    v, w, fresh = u, u, Anderson(5, np.ones(5), 5)
+    for _ in range(4):
+        v, w = (own.mix(at, step(at - target + FIXED) + target - FIXED) for own, at in ((acceleration, v), (fresh, w)))
+    errors = [np.linalg.norm(at - target) for at in (v, w)]
+    assert errors[0] < 0.1 * errors[1]
+
+
+def test_the_newest_differences_are_kept_and_not_written_over():
+    size, rng = 40, np.random.default_rng(0)
+    M, image = np.diag(np.linspace(-0.5, 0.99, size)), rng.normal(size=size)
+    acceleration, u = Anderson(4, rng.uniform(0.5, 2.0, size), size + 2), np.zeros(size + 2)
+
+    def mixed(u):
+        return acceleration.mix(u, np.r_[image + M @ (u[:size] - image), u[:2] ** 2])
+
+    def remembered():
+        """The differences, the oldest first."""
+        used = min(acceleration._count, acceleration.memory)
+        order = np.arange(acceleration._count - used, acceleration._count) % acceleration.memory
+        return [getattr(acceleration, name)[order] for name in ("_residuals", "_images", "_tails")]
+
+    for _ in range(8):
+        u = mixed(u)
+    newest = [array[-3:] for array in remembered()]
+    acceleration.change_map(3, 7)
+    assert acceleration.memory == 7
+    u = mixed(u)
+    for count in (3, 4, 5, 6, 7):
+        assert len(remembered()[0]) == count
+        for array, before in zip(remembered(), newest, strict=True):
+            np.testing.assert_array_equal(array[:3], before)
+        products = acceleration._residuals[:count] @ acceleration._residuals[:count].T
+        apart = ~np.eye(count, dtype=bool)
+        np.testing.assert_allclose(acceleration._gram[:count, :count][apart], products[apart], atol=1e-6)
+        assert (np.diag(acceleration._gram)[:3] > 1.01).all()  # they tell less
+        assert (np.diag(acceleration._gram)[3:count] < 1.001).all()
+        u = mixed(u)
+    np.testing.assert_array_equal(remembered()[0][:2], newest[0][1:])  # the oldest goes first
+    assert (np.diag(acceleration._gram) > 1.01).sum() == 2

@@ -62,9 +62,10 @@ class ADAPD(Method):
         momentum.
     memory : int
         Anderson acceleration: how many earlier points to extrapolate from, every 10 epochs (0: none). With adaptive
-        steps and a clock that repeats itself only ("repeated", the default, and "cyclic"). Each extrapolation, like
-        each change of the weight, needs a few sums over all agents; a network adds them up along a tree with two
-        messages per agent, which are counted as communications.
+        steps and a clock that repeats itself only ("repeated", the default, and "cyclic"). After `Solver.update` on the
+        same network these points stay, and as many new ones find room beside them. Each extrapolation, like each change
+        of the weight, needs a few sums over all agents; a network adds them up along a tree with two messages per
+        agent, which are counted as communications.
     multiplier_bound, jacobian_bound : array_like, shape () or (n_agents,), optional
         T_i and C_i of the theory steps.
 
@@ -217,7 +218,8 @@ class _AdaptiveRun(_ADAPDRun):
         cold = start.lambda_ is None and start.theta is None
         self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
         self._farthest = 0.0
-        self._memory = min(int(memory), _MOST, _MEMORY_BYTES // (8 * self._point.size))
+        self._most = _MEMORY_BYTES // (8 * self._point.size)
+        self._memory = min(int(memory), _MOST, self._most)
         self._anderson: Anderson | None = None
         self._before: Floats | None = None
         self._size_then, self._balanced = np.inf, False
@@ -275,7 +277,7 @@ class _AdaptiveRun(_ADAPDRun):
             mixed = self._anderson.mix(self._before, after)
             # products of r (though they may be carried on), dr and dT with those in memory (of dT for the length of
             # what it moves), and four norms
-            self._count_sums(3 * self._memory + 4)
+            self._count_sums(3 * self._anderson.memory + 4)
         if mixed is not after and (mixed @ mixed < np.inf or np.isfinite(mixed).all()):
             self._replace(mixed)
         self._forget_disagreement()  # so that the point alone says what the next period does
@@ -297,7 +299,8 @@ class _AdaptiveRun(_ADAPDRun):
             same = self._network is other._network and np.array_equal(self._problem.row_ptr, other._problem.row_ptr)
             if same and self._memory and other._anderson is not None:
                 self._anderson = other._anderson  # directions in which the old data were slow are slow with the new
-                self._anderson.forget_point()
+                # with room for as many new ones, which would take their places
+                self._anderson.change_map(self._memory, min(2 * self._memory, self._most))
                 self._before = self._point.copy()
 
     def extra(self) -> dict[str, Any]:
