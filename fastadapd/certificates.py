@@ -6,16 +6,16 @@ is made only when it holds there, and nothing is claimed in doubt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastadapd import regularizers
 from fastadapd._terms import Floats
-from fastadapd.problem import Group, Problem
+from fastadapd.problem import Problem
 
 _REACH = 1e3  # radius of a proof, in lengths of the problem
 _GAP = 1e-6  # in lengths: what is farther from feasible is claimed, what is nearer may be rounding
@@ -52,7 +52,66 @@ class Certificate:
     direction: Floats | None = None
 
 
-def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tuple[Floats, Floats, float] | None:
+class Tangents:
+    """All constraints near one point, where proofs begin.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : ndarray, shape (dim,)
+    length : float
+        A length of the problem.
+    """
+
+    def __init__(self, problem: Problem, x: Floats, length: float):
+        self.problem, self.x, self.length = problem, x, length
+
+    @cached_property
+    def values(self) -> Floats:
+        """All g(x), (M,)."""
+        return self._rows((), lambda term: term.value(self.x))
+
+    @cached_property
+    def gradients(self) -> Floats:
+        """Gradients of the rows of g at x, (M, dim)."""
+        return self._rows((self.problem.dim,), lambda term: term.jacobian(self.x))
+
+    @cached_property
+    def norms(self) -> Floats:
+        """Norms of the gradients, (M,)."""
+        return np.linalg.norm(self.gradients, axis=1)
+
+    @cached_property
+    def violation(self) -> float:
+        """The largest violation of a row over the norm of its gradient."""
+        equality = self._rows((), lambda term: term.equality, bool)
+        over = np.where(equality, np.abs(self.values), np.maximum(self.values, 0.0))
+        lengths = np.divide(over, self.norms, out=np.where(over > 0, np.inf, 0.0), where=self.norms > 0)
+        return float(np.max(lengths, initial=0.0))
+
+    @cached_property
+    def curvature(self) -> Floats:
+        """Lipschitz constants of the gradients, (M,)."""
+        return self._rows((), lambda term: np.reshape(term.curvature, (-1, 1)))
+
+    def of_agents(self, parts: Floats) -> Floats:
+        """Sums (N, ...) over each agent's rows, of parts (M, ...)."""
+        ptr = self.problem.row_ptr
+        total = np.zeros((self.problem.n_agents, *parts.shape[1:]))
+        if len(parts):
+            has = ptr[1:] > ptr[:-1]
+            total[has] = np.add.reduceat(parts, ptr[:-1][has])
+        return total
+
+    def _rows(self, shape: tuple[int, ...], of: Callable[[Any], Any], kind: type = float) -> Any:
+        """What each term says of its rows, in the order of all rows."""
+        found: Any = np.empty((self.problem.n_rows, *shape), dtype=kind)
+        for group, rows in self.problem.constraint_rows():
+            found[rows] = of(group.term)
+        return found
+
+
+def infeasible(at: Tangents, theta: Floats) -> tuple[Floats, Floats, float] | None:
     """Whether multipliers prove that no point near x satisfies all constraints.
 
     A feasible point needs ``sum_i theta_i' g_i <= 0``. The sum is quadratic: its smallest value near x is bounded from
@@ -62,10 +121,8 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
 
     Parameters
     ----------
-    problem : Problem
-    x : ndarray, shape (dim,)
+    at : Tangents
     theta : ndarray, shape (M,)
-    length : float
 
     Returns
     -------
@@ -74,50 +131,29 @@ def infeasible(problem: Problem, x: Floats, theta: Floats, length: float) -> tup
     """
     if not np.isfinite(theta).all():
         return None
-    low, high = problem.box
+    low, high = at.problem.box
     if (low > high).any():
-        return theta, _boxes_apart(problem), np.inf
+        return theta, _boxes_apart(at.problem), np.inf
     if not theta.any():
         return None
-    radius = _REACH * length
+    x, radius = at.x, _REACH * at.length
     low, high = np.maximum(low, x - radius), np.minimum(high, x + radius)
     if (low > high).any():
         return None
-    values = _values(problem, x, theta)
     inside = (low <= x).all() and (x <= high).all()
-    if inside and (values.sum() <= 0 or max(map(_violation, problem.constraints, repeat(x))) <= _GAP * length):
+    if inside and (theta @ at.values <= 0 or at.violation <= _GAP * at.length):
         return None  # no lower bound is above the value at x
-    if _positive(problem, x, theta, low, high, length):
-        return theta, values, radius
-    theta = _without_slope(problem, x, theta)
-    return (theta, _values(problem, x, theta), radius) if _positive(problem, x, theta, low, high, length) else None
+    if not _positive(at, theta, low, high):
+        theta = _without_slope(at, theta)
+        if not _positive(at, theta, low, high):
+            return None
+    return theta, at.of_agents(theta * at.values), radius
 
 
-def _values(problem: Problem, x: Floats, theta: Floats) -> Floats:
-    """The agents' parts ``theta_i' g_i(x)``."""
-    values = np.zeros(problem.n_agents)
-    for group, rows in problem.constraint_rows():
-        values[group.agents] += (theta[rows] * group.term.value(x)).sum(axis=1)
-    return values
-
-
-def _violation(group: Group, x: Floats) -> float:
-    """The largest violation of a row of one group's constraints at x, over the norm of its gradient."""
-    at = np.broadcast_to(x, (len(group.agents), len(x)))
-    g = group.term.value(at)
-    over = np.abs(g) if group.term.equality else np.maximum(g, 0.0)
-    norms = group.term.row_norms(at)
-    lengths = np.divide(over, norms, out=np.where(over > 0, np.inf, 0.0), where=norms > 0)
-    return float(np.max(lengths, initial=0.0))
-
-
-def _without_slope(problem: Problem, x: Floats, theta: Floats) -> Floats:
+def _without_slope(at: Tangents, theta: Floats) -> Floats:
     """Multipliers nearby whose sum ``sum_i J_i(x)' theta_i`` is 0; each changes relative to its own size."""
-    gradients = np.zeros((problem.n_rows, problem.dim))
-    for group, rows in problem.constraint_rows():
-        gradients[rows] = group.term.jacobian(np.broadcast_to(x, (len(group.agents), problem.dim)))
     taking = np.flatnonzero(theta)
-    weighted = theta[taking, None] * gradients[taking]
+    weighted = theta[taking, None] * at.gradients[taking]
     if not np.isfinite(weighted).all():
         return theta
     nearest = np.zeros_like(theta)
@@ -125,27 +161,21 @@ def _without_slope(problem: Problem, x: Floats, theta: Floats) -> Floats:
     return theta * np.maximum(nearest, 0.0)
 
 
-def _positive(problem: Problem, x: Floats, theta: Floats, low: Floats, high: Floats, length: float) -> bool:
+def _positive(at: Tangents, theta: Floats, low: Floats, high: Floats) -> bool:
     """Whether ``sum_i theta_i' g_i`` is positive wherever low <= x <= high."""
-    value = size = pull = curved_at_most = 0.0
-    slope = np.zeros(problem.dim)
-    for group, rows in problem.constraint_rows():
-        at = np.broadcast_to(x, (len(group.agents), problem.dim))
-        parts, weights = theta[rows] * group.term.value(x), np.abs(theta[rows])
-        value, size = value + float(parts.sum()), size + float(np.abs(parts).sum())
-        pull += float((weights * group.term.row_norms(at)).sum())
-        curved_at_most += float((weights * np.reshape(group.term.curvature, (-1, 1))).sum())
-        slope += np.einsum("ir,irj->j", theta[rows], group.term.jacobian(at))
+    parts, weights, slope = theta * at.values, np.abs(theta), theta @ at.gradients
+    value, size = float(parts.sum()), float(np.abs(parts).sum())
     if not (np.isfinite(slope).all() and np.isfinite(size)):
         return False
-    least = max(1e-9 * size, _GAP * length * pull, 0.0)
-    if value + float(np.minimum(slope * (low - x), slope * (high - x)).sum()) > least:
+    least = max(1e-9 * size, _GAP * at.length * float(weights @ at.norms), 0.0)
+    if value + float(np.minimum(slope * (low - at.x), slope * (high - at.x)).sum()) > least:
         return True
-    radius, norm = _REACH * length * np.sqrt(problem.dim), float(np.linalg.norm(slope))
-    if value - min(norm * radius, norm * norm / (2.0 * curved_at_most) if curved_at_most > 0 else np.inf) <= least:
+    dim, norm, curvature = len(slope), float(np.linalg.norm(slope)), float(weights @ at.curvature)
+    radius = _REACH * at.length * np.sqrt(dim)
+    if value - min(norm * radius, norm * norm / (2.0 * curvature) if curvature > 0 else np.inf) <= least:
         return False
-    hessian = np.zeros((problem.dim, problem.dim))
-    for group, rows in problem.constraint_rows():
+    hessian = np.zeros((dim, dim))
+    for group, rows in at.problem.constraint_rows():
         hessian += group.term.weighted_hessian(theta[rows])
     if not np.isfinite(hessian).all():
         return False
@@ -155,8 +185,7 @@ def _positive(problem: Problem, x: Floats, theta: Floats, low: Floats, high: Flo
     return bool(value - np.minimum(falls, along * radius).sum() > least)
 
 
-def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,
-               length: float) -> tuple[Floats, Floats, float] | None:
+def sets_apart(at: Tangents, theta: Floats, force: Floats) -> tuple[Floats, Floats, float] | None:
     """Whether multipliers and forces prove that the agents' sets and constraints have no common point near x.
 
     With forces v_i that add up to 0 a feasible point needs ``sum_i min (theta_i' g_i(x_i) + v_i' x_i) <= 0``, each
@@ -164,23 +193,20 @@ def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,
 
     Parameters
     ----------
-    problem : Problem
-    x : ndarray, shape (dim,)
+    at : Tangents
     theta : ndarray, shape (M,)
     force : ndarray, shape (N, dim)
         v_i, up to a common part.
-    length : float
 
     Returns
     -------
     (multipliers, forces, radius) or None
         Those of as few agents as the proof needs, up to a factor of 2; forces (N, dim) add up to 0.
     """
-    radius, N = _REACH * length, problem.n_agents
+    problem, radius = at.problem, _REACH * at.length
+    N = problem.n_agents
     force = force - force.mean(axis=0)
-    if not force.any():
-        return None
-    if not _no_common_point(problem, x, theta, force, length):
+    if not force.any() or not _no_common_point(at, theta, force):
         return None
     order, count = np.argsort(-np.linalg.norm(force, axis=1), kind="stable"), 2
     while count < N:
@@ -188,24 +214,20 @@ def sets_apart(problem: Problem, x: Floats, theta: Floats, force: Floats,
         few, own = np.zeros_like(force), np.zeros(N, dtype=bool)
         few[agents], own[agents] = force[agents] - force[agents].mean(axis=0), True
         theirs = np.where(np.repeat(own, np.diff(problem.row_ptr)), theta, 0.0)
-        if _no_common_point(problem, x, theirs, few, length):
+        if _no_common_point(at, theirs, few):
             return theirs, few, radius
         count *= 2
     return theta, force, radius
 
 
-def _no_common_point(problem: Problem, x: Floats, theta: Floats, force: Floats, length: float) -> bool:
-    radius, pull = _REACH * length, float(np.linalg.norm(force, axis=1).sum())
-    slope, values = force.copy(), np.zeros(len(force))
-    for group, rows in problem.constraint_rows():
-        at = np.broadcast_to(x, (len(group.agents), problem.dim))
-        pull += float((np.abs(theta[rows]) * group.term.row_norms(at)).sum())
-        values[group.agents] += (theta[rows] * group.term.value(x)).sum(axis=1)
-        slope[group.agents] += np.einsum("ir,irj->ij", theta[rows], group.term.jacobian(at))
+def _no_common_point(at: Tangents, theta: Floats, force: Floats) -> bool:
+    x, radius = at.x, _REACH * at.length
+    pull = float(np.linalg.norm(force, axis=1).sum()) + float(np.abs(theta) @ at.norms)
+    values, slope = at.of_agents(theta * at.values), force + at.of_agents(theta[:, None] * at.gradients)
     lowest = -radius * np.abs(slope).sum(axis=1)
-    for group in problem.regularizers:
+    for group in at.problem.regularizers:
         term: Any = group.term
-        own, shape = slope[group.agents], (len(group.agents), problem.dim)
+        own, shape = slope[group.agents], (len(group.agents), len(x))
         if isinstance(term, regularizers.L2Ball):
             offset = np.broadcast_to(term.center, shape) - x
             lowest[group.agents] = (own * offset).sum(axis=1) - term.radius * np.linalg.norm(own, axis=1)
@@ -215,7 +237,7 @@ def _no_common_point(problem: Problem, x: Floats, theta: Floats, force: Floats, 
             lowest[group.agents] = np.minimum(own * low, own * high).sum(axis=1)
     parts = values + lowest
     size = np.abs(values).sum() + np.abs(lowest).sum()
-    return bool(np.isfinite(parts).all() and parts.sum() > max(1e-9 * size, _GAP * length * pull) > 0)
+    return bool(np.isfinite(parts).all() and parts.sum() > max(1e-9 * size, _GAP * at.length * pull) > 0)
 
 
 def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float) -> tuple[Floats, float] | None:
@@ -257,8 +279,8 @@ def _falls_for_ever(problem: Problem, x: Floats, step: Floats, radius: float) ->
     if _bounded_along(problem, direction):
         return None
     end = x + radius * direction
-    outside = [_violation(group, end) for group in problem.constraints]
-    outside += [float(np.max(group.term.distance(end), initial=0.0)) for group in problem.regularizers]
+    outside = [float(np.max(group.term.distance(end), initial=0.0)) for group in problem.regularizers]
+    outside.append(Tangents(problem, end, length).violation)
     return direction if all(distance <= 1e-9 * radius for distance in outside) else None
 
 

@@ -417,11 +417,11 @@ class Solver:
         x = self._mean
         names = np.zeros(0, dtype=np.int64)
         sets = any(group.term.is_set for group in self._inner.regularizers)
+        tangents, forces = certificates.Tangents(self._inner, x, self._evaluate.size(x)), None
         for theta, force in self._growing_multipliers():
-            length, forces = self._evaluate.size(x), None
-            if (proof := certificates.infeasible(self._inner, x, theta, length)) is not None:
+            if (proof := certificates.infeasible(tangents, theta)) is not None:
                 theta, weights, radius = proof
-            elif sets and (other := certificates.sets_apart(self._inner, x, theta, force, length)) is not None:
+            elif sets and (other := certificates.sets_apart(tangents, theta, force)) is not None:
                 theta, forces, radius = other
                 weights, forces = np.linalg.norm(forces, axis=1), forces / self._units
             else:

@@ -8,6 +8,7 @@ from strategies import REGULARIZERS, built, instances, path, random_instance, ra
 
 import fastadapd as fa
 from fastadapd import certificates
+from fastadapd.certificates import Tangents
 from fastadapd.constraints import AffineEquality, AffineInequality, Ellipsoid
 from fastadapd.objectives import LeastSquares, Linear, Quadratic
 from fastadapd.regularizers import Box
@@ -125,7 +126,7 @@ def test_no_multipliers_prove_what_is_false(instance, seed, size, length):
         free[rows] = group.term.equality
     theta = np.where(free > 0, theta, np.abs(theta))
     for x in (np.zeros(problem.dim), 100 * rng.normal(size=problem.dim)):
-        assert certificates.infeasible(problem, x, theta, length) is None
+        assert certificates.infeasible(Tangents(problem, x, length), theta) is None
 
 
 @given(instances(), seeds, st.sampled_from([1e-3, 1.0, 1e6]), st.sampled_from([1.0, 1e3]))
@@ -135,7 +136,7 @@ def test_no_forces_part_what_meets(instance, seed, size, length):
     theta = size * np.abs(rng.normal(size=problem.n_rows)) * rng.integers(2, size=problem.n_rows)
     force = size * rng.normal(size=(problem.n_agents, problem.dim))
     for x in (np.zeros(problem.dim), 100 * rng.normal(size=problem.dim)):
-        assert certificates.sets_apart(problem, x, theta, force, length) is None
+        assert certificates.sets_apart(Tangents(problem, x, length), theta, force) is None
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -181,10 +182,10 @@ def test_sets_that_meet_far_away_contradict_each_other_here_only(equality):
     kind = AffineEquality if equality else AffineInequality
     theta = np.array([1.0, 1.0])
     problem = fa.Problem(constraints=kind([[[0.0, 1.0]], [[1e-5, -1.0]]], [[0.0], [-1.0]]))
-    multipliers, weights, radius = certificates.infeasible(problem, np.zeros(2), theta, 1.0)
+    multipliers, weights, radius = certificates.infeasible(Tangents(problem, np.zeros(2), 1.0), theta)
     assert radius == 1e3 and weights.sum() == 1
     np.testing.assert_array_equal(multipliers, theta)
-    assert certificates.infeasible(problem, np.zeros(2), theta, 1e3) is None
+    assert certificates.infeasible(Tangents(problem, np.zeros(2), 1e3), theta) is None
 
 
 @pytest.mark.parametrize("equality", [False, True])
@@ -192,10 +193,10 @@ def test_multipliers_that_carry_the_slope_of_a_cost_prove_what_is_left_without_i
     """x <= 0 and x >= 1: multipliers (1, 1.1) prove it as far as -10, (1.05, 1.05) everywhere."""
     kind = AffineEquality if equality else AffineInequality
     problem = fa.Problem(constraints=kind([[[1.0]], [[-1.0]]], [[0.0], [-1.0]]))
-    multipliers, weights, radius = certificates.infeasible(problem, np.zeros(1), np.array([1.0, 1.1]), 1.0)
+    multipliers, weights, radius = certificates.infeasible(Tangents(problem, np.zeros(1), 1.0), np.array([1.0, 1.1]))
     assert radius == 1e3 and weights.sum() > 0
     assert multipliers[0] == pytest.approx(multipliers[1]) and 1 < multipliers[0] < 1.1
-    assert certificates.infeasible(problem, np.zeros(1), np.array([1.1, -1.0]), 1.0) is None
+    assert certificates.infeasible(Tangents(problem, np.zeros(1), 1.0), np.array([1.1, -1.0])) is None
 
 
 @pytest.mark.parametrize("simple", ["box", "nonnegative"])
@@ -214,10 +215,10 @@ def test_boxes_that_do_not_meet_need_no_multipliers(simple):
 def test_nothing_is_proven_by_nothing():
     problem = fa.Problem(constraints=Ellipsoid(np.eye(2), [[0, 0], [9, 0]]))
     x = np.zeros(2)
-    assert certificates.infeasible(problem, x, np.zeros(2), 1.0) is None
-    assert certificates.infeasible(problem, x, np.array([1.0, 0.0]), 1.0) is None
-    assert certificates.infeasible(problem, x, np.full(2, np.nan), 1.0) is None
-    assert certificates.infeasible(problem, x, np.array([1.0, 1.0]), 1.0) is not None
+    assert certificates.infeasible(Tangents(problem, x, 1.0), np.zeros(2)) is None
+    assert certificates.infeasible(Tangents(problem, x, 1.0), np.array([1.0, 0.0])) is None
+    assert certificates.infeasible(Tangents(problem, x, 1.0), np.full(2, np.nan)) is None
+    assert certificates.infeasible(Tangents(problem, x, 1.0), np.array([1.0, 1.0])) is not None
 
 
 # ---- Unbounded ----
