@@ -60,11 +60,11 @@ def floor(tmp_path_factory):
 def memory(ffi, run, problem, graph, numbers: int):
     """The struct of floor.c and its arrays: the state copied, the terms made up."""
     N, state, network = problem.n_agents, run.state, pack_network(graph)
-    updated = ("wakes", "since", "x", "x_sum", "theta", "g_last", "s_last")
+    updated = ("wakes", "since", "x", "x_sum", "theta", "g_last")
     arrays = {name: getattr(state, name).copy() for name in updated}
-    arrays |= {name: getattr(network, name) for name in ("owned_ptr", "owned_row", "row_agent")}
-    arrays |= {name: np.array(getattr(run.steps, name)) for name in ("tau", "sigma", "gamma")}
-    arrays |= {"lambda": state.lambda_.copy(), "lipschitz": problem.lipschitz(), "terms": np.ones(N * numbers)}
+    arrays |= {name: getattr(network, name) for name in ("owned_ptr", "owned_row", "neighbour")}
+    arrays |= {name: np.array(getattr(run.steps, name)) for name in ("tau", "sigma")}
+    arrays |= {"lambda": state.lambda_.copy(), "terms": np.ones(N * numbers)}
     kinds = {np.dtype(np.float64): "double[]", np.dtype(np.int64): "int64_t[]", np.dtype(np.int32): "int32_t[]"}
     buffers = {name: ffi.from_buffer(kinds[array.dtype], array) for name, array in arrays.items()}
     return ffi.new("memory *", {"width": numbers, "rows": problem.n_rows // N, **buffers}), buffers

@@ -1,9 +1,9 @@
 /* The floor of an activation: what memory alone asks for. Compiled by bench_floor.py with -DDIM=n.
  *
  * For every agent of the sequence, in its order, it
- *   reads   the agent's terms with every matrix dense, its step data (Lipschitz constant, tau, sigma) and its list of edges; of
- *           every edge the two agents, gamma and the other agent's x (+1 and -1 of B are the same for all edges);
- *   updates (reads and writes) lambda and s_last of its edges, its x and x_sum, theta, g_last, wakes and since.
+ *   reads   the agent's terms with every matrix dense, its step data (tau, sigma), its lists of edges and neighbours, and the
+ *           neighbours' x (+1 and -1 of B are the same for all edges, and so is gamma);
+ *   updates (reads and writes) lambda of its edges, its x and x_sum, theta, g_last, wakes and since.
  * All that is read goes into vector sums; what is written are values that were read. Nothing else is computed. With `ahead`
  * memory is asked for the agent that comes in so many activations (0: not).
  */
@@ -14,15 +14,14 @@ enum { LANES = 32 }; /* sums side by side, so that no addition waits for the one
 typedef struct {
     int64_t width, rows;               /* numbers per agent; constraint rows per agent */
     const double *terms;               /* [N*width] */
-    const double *lipschitz, *tau, *sigma; /* [N] */
-    const double *gamma;               /* [edges] */
+    const double *tau, *sigma;         /* [N] */
     const int64_t *owned_ptr;          /* [N+1] */
     const int32_t *owned_row;          /* edges of an agent */
-    const int32_t *row_agent;          /* [2*edges] */
+    const int32_t *neighbour;          /* agents at their other ends */
     int64_t *wakes, *since;            /* [N] */
     double *x, *x_sum;                 /* [N*DIM] */
     double *theta, *g_last;            /* [N*rows] */
-    double *lambda, *s_last;           /* [edges*DIM] */
+    double *lambda;                    /* [edges*DIM] */
 } memory;
 
 static inline void add(int64_t n, const double *restrict a, double *restrict sum)
@@ -45,10 +44,8 @@ static inline void ask_all(const memory *m, int64_t i)
     ask(DIM, m->x + i * DIM);
     ask(DIM, m->x_sum + i * DIM);
     for (int64_t o = m->owned_ptr[i]; o < m->owned_ptr[i + 1]; ++o) {
-        const int64_t r = m->owned_row[o], other = m->row_agent[2 * r] + m->row_agent[2 * r + 1] - i;
-        ask(DIM, m->lambda + r * DIM);
-        ask(DIM, m->s_last + r * DIM);
-        ask(DIM, m->x + other * DIM);
+        ask(DIM, m->lambda + (int64_t)m->owned_row[o] * DIM);
+        ask(DIM, m->x + (int64_t)m->neighbour[o] * DIM);
     }
 }
 
@@ -60,17 +57,13 @@ double touch(const memory *m, int64_t activations, const int32_t *agents, int64_
         double *restrict x = m->x + i * DIM, *restrict x_sum = m->x_sum + i * DIM;
         if (ahead && a + ahead < activations) ask_all(m, agents[a + ahead]);
         add(m->width, m->terms + i * m->width, sum);
-        sum[0] += m->lipschitz[i] + m->tau[i] + m->sigma[i];
+        sum[0] += m->tau[i] + m->sigma[i];
         for (int64_t o = m->owned_ptr[i]; o < m->owned_ptr[i + 1]; ++o) {
-            const int64_t r = m->owned_row[o], other = m->row_agent[2 * r] + m->row_agent[2 * r + 1] - i;
-            double *restrict lambda = m->lambda + r * DIM, *restrict s_last = m->s_last + r * DIM;
-            const double *restrict xj = m->x + other * DIM;
-            sum[1] += m->gamma[r];
+            double *restrict lambda = m->lambda + (int64_t)m->owned_row[o] * DIM;
+            const double *restrict xj = m->x + (int64_t)m->neighbour[o] * DIM;
             for (int64_t j = 0; j < DIM; ++j) {
-                const double l = lambda[j], s = s_last[j];
-                lambda[j] = s;
-                s_last[j] = l;
-                sum[j % LANES] += xj[j];
+                sum[j % LANES] += lambda[j];
+                lambda[j] = xj[j];
             }
         }
         for (int64_t r = i * m->rows; r < (i + 1) * m->rows; ++r) {

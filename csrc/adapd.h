@@ -1,31 +1,23 @@
 /* Internal: fa_adapd and fa_adapd_share, which is the same with a share that is not 0. */
 
-/* v <- v + sum_r B_ri lambda_r over the rows of agent i whose other end wakes in another worker; those that agent i updates
- * first become lambda_r + rho gamma_r s^_r, with s^ as in consensus_step. What others may write meanwhile is loaded, and what
- * others may read is stored, as one number at a time. */
+/* consensus_step in edge form for the rows of agent i whose other end wakes in another worker; those that the other end
+ * updates stay. What others may write meanwhile is loaded, and what others may read is stored, as one number at a time. */
 FA_INLINE void border_step(const fa_network *network, const fa_adapd_steps *steps, int64_t n, int64_t i,
                            const fa_adapd_state *state, const fa_share *share, double *FA_RESTRICT v)
 {
     const int64_t *stretch = share->ptr + 3 * i;
-    const double rho = steps->relaxation, reach = 2.0 / rho, *x = state->x + i * n;
+    const double *x = state->x + i * n;
     for (int64_t o = stretch[1]; o < stretch[3]; ++o) {
-        const int64_t r = share->row[o];
-        const int other = network->row_agent[2 * r] == i;
-        const double *value = network->row_value + (network->same_values ? 0 : 2 * r);
-        const double B_ri = value[!other], B_rj = value[other];
+        const int64_t r = share->row[o], other = share->neighbour[o];
+        const int own = o < stretch[2];
+        const double *value = network->row_value + (network->same_values ? 0 : 2 * r), *x_other = state->x + other * n;
+        const double B_ri = value[i > other], B_rj = value[i < other], gamma = steps->gamma[steps->same_gamma ? 0 : r];
+        const double step = own ? steps->relaxation * gamma : 0.0, ahead = (own ? 2.0 : 2.0 - steps->relaxation) * gamma;
         double *lambda = state->lambda_ + r * n;
-        if (o >= stretch[2]) { /* the other end updates it */
-            for (int64_t j = 0; j < n; ++j) v[j] += B_ri * fa_load(lambda + j);
-            continue;
-        }
-        const double gamma = rho * steps->gamma[r], *x_other = state->x + network->row_agent[2 * r + other] * n;
-        double *s_last = state->s_last + r * n;
         for (int64_t j = 0; j < n; ++j) {
-            const double t = B_ri * x[j] + B_rj * fa_load(x_other + j);
-            const double l = lambda[j] + gamma * (s_last[j] + reach * (t - s_last[j]));
-            fa_store(lambda + j, l);
-            s_last[j] = t;
-            v[j] += B_ri * l;
+            const double t = B_ri * x[j] + B_rj * fa_load(x_other + j), l = fa_load(lambda + j);
+            if (own) fa_store(lambda + j, l + step * t);
+            v[j] += B_ri * (l + ahead * t);
         }
     }
 }
@@ -41,8 +33,8 @@ FA_INLINE void gather_shared(int64_t n, int64_t begin, int64_t end, const int32_
 
 /* lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
  *
- * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation;
- *         rho gamma s^ = ahead s + back s_last with ahead = 2 gamma, back = rho gamma - ahead
+ * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation. In edge form no one but the agent that
+ *         updates lambda_r needs it: what is kept is lambda_r - (2 - rho) gamma_r s_last, which moves by rho gamma_r s
  * global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent */
 FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                               int64_t i, int64_t previous, const fa_adapd_state *state, const fa_share *share,
@@ -50,25 +42,23 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
 {
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation, reach = 2.0 / rho;
-    if (local && network->is_edge_form) { /* the same in one pass */
+    if (local && network->is_edge_form) {
         const int64_t *stretch = share ? share->ptr + 3 * i : network->owned_ptr + i;
-        const int32_t *owned_row = share ? share->row : network->owned_row;
+        const int32_t *row = share ? share->row : network->owned_row;
+        const int32_t *neighbour = share ? share->neighbour : network->neighbour;
+        const double *FA_RESTRICT x = state->x + i * n;
         fa_zero(n, v);
         for (int64_t o = stretch[0]; o < stretch[1]; ++o) {
-            const int64_t r = owned_row[o];
-            const int32_t *agent = network->row_agent + 2 * r;
+            const int64_t r = row[o], other = neighbour[o];
             const double *value = network->row_value + (network->same_values ? 0 : 2 * r);
-            const double gamma = rho * steps->gamma[r], a = value[0], b = value[1], B_ri = agent[0] == i ? a : b;
-            const double ahead = gamma * reach, back = gamma - ahead;
-            const double *FA_RESTRICT xa = state->x + agent[0] * n, *FA_RESTRICT xb = state->x + agent[1] * n;
-            double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
+            const double gamma = steps->gamma[steps->same_gamma ? 0 : r], step = rho * gamma, ahead = 2.0 * gamma;
+            const double B_ri = value[i > other], B_rj = value[i < other], *FA_RESTRICT x_other = state->x + other * n;
+            double *FA_RESTRICT lambda = state->lambda_ + r * n;
 #pragma omp simd
             for (int64_t j = 0; j < n; ++j) {
-                const double t = a * xa[j] + b * xb[j];
-                const double l = lambda[j] + (ahead * t + back * s_last[j]);
-                lambda[j] = l;
-                s_last[j] = t;
-                v[j] += B_ri * l;
+                const double t = B_ri * x[j] + B_rj * x_other[j], l = lambda[j];
+                lambda[j] = l + step * t;
+                v[j] += B_ri * (l + ahead * t);
             }
         }
         if (share) border_step(network, steps, n, i, state, share, v);
@@ -78,7 +68,8 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
         const int64_t r = network->owned_row[o], edge = network->is_edge_form, begin = edge ? 2 * r : network->row_ptr[r];
         const int64_t entries = edge ? 2 : network->row_ptr[r + 1] - begin;
         const int32_t *agent = network->row_agent + begin;
-        const double *value = network->row_value + (network->same_values ? 0 : begin), gamma = rho * steps->gamma[r];
+        const double *value = network->row_value + (network->same_values ? 0 : begin);
+        const double gamma = rho * steps->gamma[steps->same_gamma ? 0 : r];
         double *FA_RESTRICT lambda = state->lambda_ + r * n, *FA_RESTRICT s_last = state->s_last + r * n;
         if (share) {
             gather_shared(n, 0, entries, agent, value, state->x, s);
@@ -123,7 +114,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     const double c = local ? (state->wakes[i] > 0 ? 2.0 / rho - 1.0 : 0.0) : (previous == i ? N : 0.0);
     const double curvature = fa_dual_step(problem, n, i, far, x, steps->sigma[i], steps->adaptive, c, rho, w->y, w->J,
                                           state->theta, state->g_last, v);
-    const double tau = steps->adaptive ? 1.0 / (problem->lipschitz[i] + curvature + steps->tau[i]) : steps->tau[i];
+    const double tau = steps->adaptive ? 1.0 / (steps->tau[i] + curvature) : steps->tau[i];
 
     /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
     fa_objective_gradient(problem, n, i, far, x, v, w->y, 0);
@@ -132,7 +123,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     if (fa_not_finite(n, z)) return FA_NOT_FINITE;
     fa_prox(problem, n, i, tau, z);
     if (rho != 1.0) {
-        const int sparse = problem->regularizer_kind[i] == FA_L1; /* zeros stay zeros */
+        const int sparse = problem->regularizer_kind[fa_like(problem, i)] == FA_L1; /* zeros stay zeros */
 #pragma omp simd
         for (int64_t j = 0; j < n; ++j) z[j] = sparse && z[j] == 0.0 ? 0.0 : x[j] + rho * (z[j] - x[j]);
         if (!sparse) fa_prox(problem, n, i, tau, z); /* back into the set */
@@ -193,14 +184,16 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     const int64_t edge = network->is_edge_form;
     const int64_t *ptr = share && edge ? share->ptr : network->owned_ptr, step = share && edge ? 3 : 1;
     const int32_t *row = share && edge ? share->row : network->owned_row;
+    const int32_t *neighbour = share && edge ? share->neighbour : network->neighbour;
     int64_t i = coming(problem, agents, a + LISTS, activations);
     if (i >= 0) {
         FA_PREFETCH(ptr + step * i);
         if (!edge) FA_PREFETCH(network->column_ptr + i);
-        FA_PREFETCH(problem->objective_ptr + i);
-        FA_PREFETCH(problem->constraint_ptr + i);
-        FA_PREFETCH(problem->regularizer_kind + i);
-        FA_PREFETCH(problem->lipschitz + i);
+        if (!problem->alike) {
+            FA_PREFETCH(problem->objective_ptr + i);
+            FA_PREFETCH(problem->constraint_ptr + i);
+            FA_PREFETCH(problem->regularizer_kind + i);
+        }
         FA_PREFETCH(steps->tau + i);
         FA_PREFETCH(steps->sigma + i);
         FA_PREFETCH(state->since + i);
@@ -208,18 +201,21 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     }
     i = coming(problem, agents, a + ENTRIES, activations);
     if (i >= 0) {
-        const int64_t f = problem->objective_ptr[i], g = problem->constraint_ptr[i];
         FA_PREFETCH(row + ptr[step * i]);
-        FA_PREFETCH(problem->objective_kind + f);
-        FA_PREFETCH(problem->objective_rows + f);
-        FA_PREFETCH(problem->objective_data + f);
-        if (g < problem->constraint_ptr[i + 1]) {
-            FA_PREFETCH(problem->constraint_kind + g);
-            FA_PREFETCH(problem->constraint_rows + g);
-            FA_PREFETCH(problem->constraint_data + g);
-            FA_PREFETCH(problem->constraint_first + g);
+        if (edge) FA_PREFETCH(neighbour + ptr[step * i]);
+        if (!problem->alike) {
+            const int64_t f = problem->objective_ptr[i], g = problem->constraint_ptr[i];
+            FA_PREFETCH(problem->objective_kind + f);
+            FA_PREFETCH(problem->objective_rows + f);
+            FA_PREFETCH(problem->objective_data + f);
+            if (g < problem->constraint_ptr[i + 1]) {
+                FA_PREFETCH(problem->constraint_kind + g);
+                FA_PREFETCH(problem->constraint_rows + g);
+                FA_PREFETCH(problem->constraint_data + g);
+                FA_PREFETCH(problem->constraint_first + g);
+            }
+            if (fa_regularizer_size(n, problem->regularizer_kind[i]) > 0) FA_PREFETCH(problem->regularizer_data + i);
         }
-        if (fa_regularizer_size(n, problem->regularizer_kind[i]) > 0) FA_PREFETCH(problem->regularizer_data + i);
         fetch(n, state->x + i * n);
         fetch(n, state->x_sum + i * n);
         if (!edge) fetch_entries(network->column_ptr, network->column_row, network->column_value, i);
@@ -228,15 +224,15 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     if (i >= 0) {
         for (int64_t o = ptr[step * i]; o < ptr[step * (i + 1)]; ++o) {
             const int64_t r = row[o];
+            if (!steps->same_gamma) FA_PREFETCH(steps->gamma + r);
+            fetch(n, state->lambda_ + r * n);
             if (edge) {
-                FA_PREFETCH(network->row_agent + 2 * r);
+                fetch(n, state->x + neighbour[o] * n);
                 if (!network->same_values) FA_PREFETCH(network->row_value + 2 * r);
             } else {
+                fetch(n, state->s_last + r * n);
                 FA_PREFETCH(network->row_ptr + r);
             }
-            FA_PREFETCH(steps->gamma + r);
-            fetch(n, state->lambda_ + r * n);
-            fetch(n, state->s_last + r * n);
         }
     }
     i = edge ? -1 : coming(problem, agents, a + COLUMNS, activations);
@@ -248,20 +244,19 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     }
     i = coming(problem, agents, a + NEIGHBOURS, activations);
     if (i >= 0) {
-        for (int64_t o = ptr[step * i]; o < ptr[step * (i + 1)]; ++o) {
-            const int64_t r = row[o], begin = edge ? 2 * r : network->row_ptr[r];
-            for (int64_t e = begin; e < (edge ? begin + 2 : network->row_ptr[r + 1]); ++e)
+        for (int64_t o = ptr[step * i]; !edge && o < ptr[step * (i + 1)]; ++o)
+            for (int64_t e = network->row_ptr[row[o]]; e < network->row_ptr[row[o] + 1]; ++e)
                 fetch(n, state->x + network->row_agent[e] * n);
+        const int64_t like = fa_like(problem, i);
+        for (int64_t b = problem->objective_ptr[like]; b < problem->objective_ptr[like + 1]; ++b)
+            fetch(fa_objective_size(problem, n, b), fa_data(problem, i, problem->objective_data[b]));
+        for (int64_t b = problem->constraint_ptr[like]; b < problem->constraint_ptr[like + 1]; ++b) {
+            FA_PREFETCH(state->theta + fa_first(problem, i, b));
+            FA_PREFETCH(state->g_last + fa_first(problem, i, b));
+            fetch(fa_constraint_size(problem, n, b), fa_data(problem, i, problem->constraint_data[b]));
         }
-        for (int64_t b = problem->objective_ptr[i]; b < problem->objective_ptr[i + 1]; ++b)
-            fetch(fa_objective_size(problem, n, b), problem->data + problem->objective_data[b]);
-        for (int64_t b = problem->constraint_ptr[i]; b < problem->constraint_ptr[i + 1]; ++b) {
-            FA_PREFETCH(state->theta + problem->constraint_first[b]);
-            FA_PREFETCH(state->g_last + problem->constraint_first[b]);
-            fetch(fa_constraint_size(problem, n, b), problem->data + problem->constraint_data[b]);
-        }
-        const int64_t size = fa_regularizer_size(n, problem->regularizer_kind[i]);
-        if (size > 0) fetch(size, problem->data + problem->regularizer_data[i]);
+        const int64_t size = fa_regularizer_size(n, problem->regularizer_kind[like]);
+        if (size > 0) fetch(size, fa_data(problem, i, problem->regularizer_data[like]));
     }
 }
 

@@ -28,9 +28,10 @@ static int dpda(const fa_problem *problem, const fa_network *network, const fa_d
             /* theta_i <- proj(theta_i + kappa_i ((1 + eta) g_i - eta g_i_old)), in the ball |theta_i| <= bound_i */
             fa_zero(n, w.reaction);
             fa_dual_step(problem, n, i, 0, x, kappa, 0, extrapolate, 1.0, w.y, w.J, state->theta, state->g_old, w.reaction);
-            const int64_t b = problem->constraint_ptr[i], e = problem->constraint_ptr[i + 1];
+            const int64_t like = fa_like(problem, i);
+            const int64_t b = problem->constraint_ptr[like], e = problem->constraint_ptr[like + 1];
             if (e > b) {
-                double *theta = state->theta + problem->constraint_first[b];
+                double *theta = state->theta + fa_first(problem, i, b);
                 const int64_t m = problem->constraint_first[e - 1] + problem->constraint_rows[e - 1]
                                   - problem->constraint_first[b];
                 const double norm = fa_norm(m, theta);

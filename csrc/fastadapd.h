@@ -75,22 +75,27 @@ enum fa_measure_column {
     FA_MEASURES = 8       /* number of columns                                                                    */
 };
 
-/* Everything the agents know, packed agent after agent. */
+/* Everything the agents know, packed agent after agent. Where all agents have blocks of the same kinds and sizes, as in
+ * stacked problems, the lists of blocks and regularizers tell of agent 0 only: L is 1 then, else N. */
 typedef struct {
     int64_t n_agents;                  /* N */
     int64_t dim;                       /* n */
-    const int64_t *objective_ptr;      /* [N+1] blocks of agent i: objective_ptr[i] .. objective_ptr[i+1]-1 (not modified) */
+    int64_t alike;                     /* 1: L is 1, and agent i has at + i*own_size what agent 0 has at a place `at` of data
+                                          from own_begin on, and its rows of theta are own_rows*i after those of agent 0 */
+    int64_t own_begin;                 /* where what all agents share ends in data */
+    int64_t own_size;                  /* numbers of data per agent */
+    int64_t own_rows;                  /* constraint rows per agent */
+    const int64_t *objective_ptr;      /* [L+1] blocks of agent i: objective_ptr[i] .. objective_ptr[i+1]-1 (not modified) */
     const int32_t *objective_kind;     /* [blocks] enum fa_objective (not modified) */
     const int32_t *objective_rows;     /* [blocks] m (not modified) */
     const int64_t *objective_data;     /* [blocks] offset into data (not modified) */
-    const int64_t *constraint_ptr;     /* [N+1] as objective_ptr (not modified) */
+    const int64_t *constraint_ptr;     /* [L+1] as objective_ptr (not modified) */
     const int32_t *constraint_kind;    /* [blocks] enum fa_constraint (not modified) */
     const int32_t *constraint_rows;    /* [blocks] m, 1 for a quadratic (not modified) */
     const int64_t *constraint_data;    /* [blocks] offset into data (not modified) */
     const int64_t *constraint_first;   /* [blocks] first row in theta (not modified) */
-    const int32_t *regularizer_kind;   /* [N] enum fa_regularizer (not modified) */
-    const int64_t *regularizer_data;   /* [N] offset into data, not read for FA_ZERO and FA_NONNEGATIVE (not modified) */
-    const double *lipschitz;           /* [N] Lipschitz constant of grad f_i (not modified) */
+    const int32_t *regularizer_kind;   /* [L] enum fa_regularizer (not modified) */
+    const int64_t *regularizer_data;   /* [L] offset into data, not read for FA_ZERO and FA_NONNEGATIVE (not modified) */
     const double *data;                /* (not modified) */
 } fa_problem;
 
@@ -98,10 +103,13 @@ typedef struct {
 typedef struct {
     int64_t n_rows;                    /* R */
     int64_t is_edge_form;              /* 1: every row has two entries, and their agents both own it; then rows of an
-                                          agent, owned_row, are those of its column; row r is at 2r */
+                                          agent, owned_row, are those of its column; row r is at 2r, the entry of the
+                                          agent with the lower number first */
     int64_t same_values;               /* 1, in edge form only: row_value is [2], the values of every row */
     const int64_t *owned_ptr;          /* [N+1] (not modified) */
     const int32_t *owned_row;          /* [owned_ptr[N]] rows that agent i updates (not modified) */
+    const int32_t *neighbour;          /* [owned_ptr[N]], in edge form only: the agents at the other ends of owned_row
+                                          (not modified) */
     const int64_t *row_ptr;            /* [R+1], not read in edge form (not modified) */
     const int32_t *row_agent;          /* [nnz] (not modified) */
     const double *row_value;           /* [nnz] (not modified) */
@@ -113,8 +121,9 @@ typedef struct {
 typedef struct {
     int32_t momentum;                  /* enum fa_momentum */
     int32_t adaptive;                  /* 0: tau and sigma are steps; 1: they are weights, see below */
+    int32_t same_gamma;                /* 1: gamma is [1], the step of every row */
     double relaxation;                 /* rho: every update goes rho times as far; 1 with global momentum */
-    const double *tau;                 /* [N] primal steps; adaptive: 1/tau_i = l_i + tau[i] (not modified) */
+    const double *tau;                 /* [N] primal steps; adaptive: 1/tau_i = tau[i] + <theta_i, L_gi> (not modified) */
     const double *sigma;               /* [N] dual steps; adaptive: weights, split over blocks and rows (not modified) */
     const double *gamma;               /* [R] consensus steps (not modified) */
 } fa_adapd_steps;
@@ -128,8 +137,10 @@ typedef struct {
     double *dx;                        /* [n] last move of the previous agent (updated; global momentum) */
     double *theta;                     /* [M] multipliers of the constraints (updated) */
     double *g_last;                    /* [M] g_i at agent i's last activation (updated) */
-    double *lambda_;                   /* [R*n] multipliers of the consensus rows (updated) */
-    double *s_last;                    /* [R*n] BX when row r was last updated; starts at BX (updated; local momentum) */
+    double *lambda_;                   /* [R*n] multipliers of the consensus rows; with local momentum in edge form without
+                                          the look ahead, which x is updated with (updated) */
+    double *s_last;                    /* [R*n] BX when row r was last updated; starts at BX (updated; local momentum in node
+                                          form only) */
 } fa_adapd_state;
 
 /* Work arrays, in doubles: fa_work_size(problem) for the functions below. */
@@ -155,6 +166,7 @@ typedef struct {
                                           end has the same worker, up to ptr[3i+2] if not and agent i updates them, up to
                                           ptr[3i+3] if the other end does (not modified) */
     const int32_t *row;                /* [ptr[3N]] (not modified) */
+    const int32_t *neighbour;          /* [ptr[3N]] the agents at the other ends of these rows (not modified) */
 } fa_share;
 
 /* fa_adapd with local momentum by one of several workers, in threads that call this at the same time with the same arrays,

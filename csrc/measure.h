@@ -4,9 +4,10 @@
 static double regularizer_value(const fa_problem *problem, int64_t i, const double *x, double *z, double *outside)
 {
     const int64_t n = problem->dim;
+    const int64_t like = fa_like(problem, i);
     *outside = 0.0;
-    if (problem->regularizer_kind[i] == FA_L1) {
-        const double *weight = problem->data + problem->regularizer_data[i];
+    if (problem->regularizer_kind[like] == FA_L1) {
+        const double *weight = fa_data(problem, i, problem->regularizer_data[like]);
         double value = 0.0;
         for (int64_t j = 0; j < n; ++j) value += weight[j] * fabs(x[j]);
         return value;
@@ -22,18 +23,18 @@ static double regularizer_value(const fa_problem *problem, int64_t i, const doub
 static void feasibility(const fa_problem *problem, int64_t i, const double *x, const double *theta, const fa_work *w,
                         double *g, double *out)
 {
-    const int64_t n = problem->dim;
+    const int64_t n = problem->dim, like = fa_like(problem, i);
     double sum = 0.0, distance = 0.0, complementarity = 0.0;
-    for (int64_t b = problem->constraint_ptr[i]; b < problem->constraint_ptr[i + 1]; ++b) {
-        const int64_t first = problem->constraint_first[b], m = problem->constraint_rows[b];
-        const double *data = problem->data + problem->constraint_data[b], *rows = w->J;
-        const int affine = fa_is_affine(problem->constraint_kind[b]);
-        const int equality = problem->constraint_kind[b] == FA_AFFINE_EQUALITY;
+    for (int64_t b = problem->constraint_ptr[like]; b < problem->constraint_ptr[like + 1]; ++b) {
+        const int64_t first = fa_first(problem, i, b), m = problem->constraint_rows[b];
+        const double *data = fa_data(problem, i, problem->constraint_data[b]), *rows = w->J;
+        const int32_t kind = problem->constraint_kind[b];
+        const int affine = fa_is_affine(kind), equality = kind == FA_AFFINE_EQUALITY;
         double value = 0.0, square;
         if (affine)
             rows = data + 1 + 2 * m;
         else
-            value = fa_quadratic(problem, n, b, 0, x, w->y, w->J, &square);
+            value = fa_quadratic(n, kind, data, 0, x, w->y, w->J, &square);
         for (int64_t r = 0; r < m; ++r, rows += n) {
             const double gr = affine ? fa_dot(n, rows, x) - data[1 + m + r] : value;
             const double over = equality ? fabs(gr) : (gr > 0.0 || gr != gr ? gr : 0.0);

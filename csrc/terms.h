@@ -128,22 +128,43 @@ FA_INLINE int64_t fa_regularizer_size(int64_t n, int32_t kind)
     return kind == FA_L1 ? n : kind == FA_BOX ? 2 * n : kind == FA_L2_BALL ? 1 + n : 0;
 }
 
-/* Numbers of all blocks, nearly: the last one's place. */
+/* The agent whose lists tell of agent i. */
+FA_INLINE int64_t fa_like(const fa_problem *problem, int64_t i)
+{
+    return problem->alike ? 0 : i;
+}
+
+/* What agent i has where agent fa_like(i) has its data at this place. */
+FA_INLINE const double *fa_data(const fa_problem *problem, int64_t i, int64_t at)
+{
+    return problem->data + at + (problem->alike && at >= problem->own_begin ? i * problem->own_size : 0);
+}
+
+/* The first row in theta of block b of agent i. */
+FA_INLINE int64_t fa_first(const fa_problem *problem, int64_t i, int64_t b)
+{
+    return problem->constraint_first[b] + (problem->alike ? i * problem->own_rows : 0);
+}
+
+/* Numbers of all blocks, nearly: where the last one ends. */
 FA_INLINE int64_t fa_data_size(const fa_problem *problem, int64_t n)
 {
-    const int64_t f = problem->objective_ptr[problem->n_agents], g = problem->constraint_ptr[problem->n_agents];
-    const int64_t last_f = f > 0 ? problem->objective_data[f - 1] + fa_objective_size(problem, n, f - 1) : 0;
-    const int64_t last_g = g > 0 ? problem->constraint_data[g - 1] + fa_constraint_size(problem, n, g - 1) : 0;
-    return last_f > last_g ? last_f : last_g;
+    const int64_t i = problem->n_agents - 1, like = fa_like(problem, i);
+    const int64_t f = problem->objective_ptr[like + 1] - 1, g = problem->constraint_ptr[like + 1] - 1;
+    const double *last_f = problem->data, *last_g = problem->data;
+    if (f >= 0) last_f = fa_data(problem, i, problem->objective_data[f]) + fa_objective_size(problem, n, f);
+    if (g >= 0) last_g = fa_data(problem, i, problem->constraint_data[g]) + fa_constraint_size(problem, n, g);
+    return (last_f > last_g ? last_f : last_g) - problem->data;
 }
 
 /* v <- v + grad f_i(x); returns f_i(x) when `with_value`, else 0. y[n] is work. */
 FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int64_t i, int far, const double *FA_RESTRICT x,
                                        double *FA_RESTRICT v, double *FA_RESTRICT y, int with_value)
 {
+    const int64_t like = fa_like(problem, i);
     double value = 0.0;
-    for (int64_t b = problem->objective_ptr[i]; b < problem->objective_ptr[i + 1]; ++b) {
-        const double *data = problem->data + problem->objective_data[b];
+    for (int64_t b = problem->objective_ptr[like]; b < problem->objective_ptr[like + 1]; ++b) {
+        const double *data = fa_data(problem, i, problem->objective_data[b]);
         const int32_t kind = problem->objective_kind[b];
         switch (kind & ~FA_DIAGONAL) {
         case FA_LINEAR: { /* v += q */
@@ -178,12 +199,11 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
     return value;
 }
 
-/* g of a quadratic block at x; its gradient goes into J[n], and its norm squared into *square. y[n] is work. */
-FA_INLINE double fa_quadratic(const fa_problem *problem, int64_t n, int64_t b, int far, const double *FA_RESTRICT x,
+/* g of a quadratic of this kind at x; its gradient goes into J[n], and its norm squared into *square. y[n] is work. */
+FA_INLINE double fa_quadratic(int64_t n, int32_t kind, const double *data, int far, const double *FA_RESTRICT x,
                               double *FA_RESTRICT y, double *FA_RESTRICT J, double *square)
 {
-    const double *data = problem->data + problem->constraint_data[b], *p = data + 2;
-    const int32_t kind = problem->constraint_kind[b];
+    const double *p = data + 2;
     if ((kind & ~FA_DIAGONAL) == FA_ELLIPSOID) { /* g = (x-c)'P(x-c) - level, J = 2 P (x-c) */
 #pragma omp simd
         for (int64_t j = 0; j < n; ++j) {
@@ -222,18 +242,19 @@ FA_INLINE double fa_dual_step(const fa_problem *problem, int64_t n, int64_t i, i
                               double *FA_RESTRICT J, double *FA_RESTRICT theta, double *FA_RESTRICT g_last,
                               double *FA_RESTRICT reaction)
 {
-    const int64_t begin = problem->constraint_ptr[i], end = problem->constraint_ptr[i + 1];
+    const int64_t like = fa_like(problem, i);
+    const int64_t begin = problem->constraint_ptr[like], end = problem->constraint_ptr[like + 1];
     double curvature = 0.0;
     for (int64_t b = begin; b < end; ++b) {
-        const double *data = problem->data + problem->constraint_data[b], *rows = J;
-        const int64_t first = problem->constraint_first[b], m = problem->constraint_rows[b];
+        const double *data = fa_data(problem, i, problem->constraint_data[b]), *rows = J;
+        const int64_t first = fa_first(problem, i, b), m = problem->constraint_rows[b];
         const int32_t kind = problem->constraint_kind[b];
         const int affine = fa_is_affine(kind);
         double square = data[0], value = 0.0;
         if (affine) {
             rows = data + 1 + 2 * m;
         } else {
-            value = fa_quadratic(problem, n, b, far, x, y, J, &square);
+            value = fa_quadratic(n, kind, data, far, x, y, J, &square);
             curvature += theta[first] * data[1];
         }
         const double step = !adaptive ? sigma : square > 0.0 ? sigma / ((double)(end - begin) * square) : 0.0;
@@ -252,8 +273,9 @@ FA_INLINE double fa_dual_step(const fa_problem *problem, int64_t n, int64_t i, i
 /* z <- prox_{tau rho_i}(z) */
 FA_INLINE void fa_prox(const fa_problem *problem, int64_t n, int64_t i, double tau, double *FA_RESTRICT z)
 {
-    const int32_t kind = problem->regularizer_kind[i];
-    const double *data = fa_regularizer_size(n, kind) > 0 ? problem->data + problem->regularizer_data[i] : 0;
+    const int64_t like = fa_like(problem, i);
+    const int32_t kind = problem->regularizer_kind[like];
+    const double *data = fa_regularizer_size(n, kind) > 0 ? fa_data(problem, i, problem->regularizer_data[like]) : 0;
     switch (kind) {
     case FA_L1:
         for (int64_t j = 0; j < n; ++j) {

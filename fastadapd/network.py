@@ -196,9 +196,9 @@ class Network:
 
     @cached_property
     def consensus_weights(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Sums of |B_ri|, over the rows for each agent (N,), and over the agents for each row (R,)."""
+        """Sums of |B_ri| over the rows for each agent (N,), over the agents for each row (R,), or (1,) if all alike."""
         if self.consensus == "edge":
-            return _read_only(self.degrees.astype(np.float64)), np.broadcast_to(2.0, (self.n_edges,))
+            return _read_only(self.degrees.astype(np.float64)), _read_only(np.array([2.0]))
         sizes = abs(self.consensus_matrix)
         return _read_only(np.ravel(sizes.sum(axis=0))), _read_only(np.ravel(sizes.sum(axis=1)))
 
@@ -252,6 +252,15 @@ class Network:
         else:
             start, rows = np.arange(self.n_agents + 1, dtype=np.int64), np.arange(self.n_agents, dtype=np.int32)
         return _read_only(start), _read_only(rows)
+
+    @cached_property
+    def owned_rows_end_at(self) -> npt.NDArray[np.int32]:
+        """In edge form the agents at the other ends of the rows in `owned_rows`, in the same order."""
+        if self.consensus == "edge":
+            return self._pattern[0]  # rows are in the order of the edges
+        start, rows = self.owned_rows
+        ends = self.consensus_matrix.indices.reshape(-1, 2)[rows].sum(axis=1)
+        return _read_only((ends - np.repeat(np.arange(self.n_agents), np.diff(start))).astype(np.int32))
 
     @property
     def algebraic_connectivity(self) -> float:

@@ -184,7 +184,7 @@ def theory_steps(problem: Problem, network: Network, *, multiplier_bound: ArrayL
 def fixed(steps: FixedSteps, momentum: str, relaxation: float, problem: Problem, network: Network) -> ADAPDSteps:
     """Steps as the engines take them."""
     tau, sigma, gamma = steps.broadcast(problem, network)
-    return ADAPDSteps(MOMENTUM[momentum], 0, relaxation, tau, sigma, gamma)
+    return ADAPDSteps(MOMENTUM[momentum], 0, 0, relaxation, tau, sigma, gamma)
 
 
 class AdaptiveRule:
@@ -219,7 +219,8 @@ class AdaptiveRule:
         size = network.consensus_norm
         self._gain = float(np.sqrt(len(pull))) / size if size > 0 else 1.0
         self._momentum, self._relaxation = momentum, relaxation
-        self._smooth = bool(problem.lipschitz().any())
+        self._lipschitz = problem.lipschitz()
+        self._smooth = bool(self._lipschitz.any())
         self._curved = self._smooth or any(np.any(group.term.curvature) for group in problem.constraints)
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         for group, rows in problem.constraint_rows():
@@ -229,8 +230,9 @@ class AdaptiveRule:
         """Steps as the engines take them; global momentum costs dual steps a factor N, as in the theory."""
         share = weight * self._pull
         price = float(len(share)) if self._momentum == "global" else 1.0
-        return ADAPDSteps(MOMENTUM[self._momentum], 1, self._relaxation, 2.0 * share, share / price,
-                          weight / (price * self._row_sums))
+        gamma = weight / (price * self._row_sums)
+        return ADAPDSteps(MOMENTUM[self._momentum], 1, int(len(gamma) == 1), self._relaxation,
+                          self._lipschitz + 2.0 * share, share / price, gamma)
 
     def first_weight(self, x: Floats) -> float:
         """A guess before the first activation: the size of the costs' gradients over a length."""
@@ -290,7 +292,8 @@ class AdaptiveRule:
         theta = np.zeros(problem.n_rows)
         for group, rows in problem.constraint_rows():
             theta[rows] = group.term.row_norms(x[group.agents]) / np.sqrt(share[group.agents, None])
-        return np.concatenate([np.repeat(np.sqrt(share), n), np.repeat(np.sqrt(self._row_sums / weight), n), theta])
+        rows = np.broadcast_to(np.sqrt(self._row_sums / weight), (self._network.n_rows,))
+        return np.concatenate([np.repeat(np.sqrt(share), n), np.repeat(rows, n), theta])
 
     def into_domain(self, x: Floats, theta: Floats) -> None:
         """Move copies into the agents' sets, and multipliers of inequalities to where they are not negative."""

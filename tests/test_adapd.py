@@ -33,7 +33,8 @@ def literal(problem, network, agents, x0, *, momentum, tau, sigma, gamma, relaxa
     """DESIGN section 2 word for word: every iterate is kept, and both extrapolations look back among them.
 
     tau and sigma are functions of agent, Jacobian and curvature, gamma one of a row. With relaxation every update goes
-    that many times as far, and the extrapolations look at where x would be without.
+    that many times as far, and the extrapolations look at where x would be without. Where only its own update needs a
+    multiplier's last s, the solver keeps what is left without it.
     """
     B, N, rho = network.consensus_matrix.toarray(), problem.n_agents, relaxation
     owned = [np.flatnonzero(B[:, i]) if network.form == "edge" else [i] for i in range(N)]
@@ -74,6 +75,8 @@ def literal(problem, network, agents, x0, *, momentum, tau, sigma, gamma, relaxa
             moved[goal == 0] = 0  # zeros stay zeros
         X.append(now.copy())
         X[-1][i] = simple.prox(moved) if simple.is_set else moved
+    if network.form == "edge" and momentum == "local":
+        lam -= (2 - rho) * np.array([gamma(r) for r in range(len(B))])[:, None] * s_at_last_update
     return X, np.concatenate(theta), lam
 
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import MISSING
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from strategies import CONSTRAINTS, REGULARIZERS, Instance, instances, random_instance
+from strategies import CONSTRAINTS, REGULARIZERS, Instance, instances, random_instance, random_network
 
 import fastadapd as fa
 from fastadapd import engines
@@ -206,6 +206,39 @@ def test_a_problem_larger_than_the_cache_agrees(loops):
     for consensus in ("edge", "laplacian"):
         instance = Instance(problem, fa.Network(fa.graphs.small_world(N, N, rng=0), consensus=consensus), [])
         assert_agree(instance, fa.methods.ADAPD(memory=0), loops, 2 * N, cuts=(1, 5, N))
+
+
+@pytest.mark.parametrize("method", ["ad-apd", "dpda-s"])
+@given(st.integers(0, 1000), st.integers(2, 6), st.integers(2, 6), st.sampled_from(["edge", "metropolis"]))
+@settings(max_examples=20)
+def test_lists_of_one_agent_or_of_all_are_the_same_bit_for_bit(compiled, method, seed, N, n, consensus):
+    """Stacked problems are packed with the lists of agent 0 alone; one agent's box given in another way ends that."""
+    rng = np.random.default_rng(seed)
+    R, G = rng.normal(size=(N, n, n)), rng.normal(size=(N, 2, n))
+    shared = fa.constraints.Ellipsoid(np.diag(rng.uniform(1, 2, n)), np.zeros(n), 4.0)
+    costs = fa.objectives.Quadratic(R.transpose(0, 2, 1) @ R, rng.normal(size=(N, n)))
+    limits = [fa.constraints.AffineInequality(G, rng.uniform(0.1, 1, (N, 2))), shared]
+    box = fa.regularizers.Box(-np.ones(n), np.ones(n))
+    stacked = fa.Problem(costs, box, limits, n_agents=N)
+    agents = [fa.Agent([costs.agent(i)], fa.regularizers.Box(-1.0, 1.0) if i == 0 else box,
+                       [limit.agent(i) for limit in limits]) for i in range(N)]
+    listed = fa.Problem.from_agents(agents)
+    packed = [engines.packing.pack_problem(problem) for problem in (stacked, listed)]
+    assert [p.alike for p in packed] == [1, 0] and [len(p.regularizer_kind) for p in packed] == [1, N]
+    network, x = random_network(N, rng, consensus), rng.normal(size=(N, n))
+    theta, force, step = rng.uniform(size=stacked.n_rows), rng.normal(size=(N, n)), rng.uniform(0.1, 1, N)
+    ends, seen = [], []
+    for problem in (stacked, listed):
+        options = {"multiplier_bound": 3.0, "jacobian_bound": 8.0} if method == "dpda-s" else {"memory": 0}
+        kind = fa.methods.DPDA if method == "dpda-s" else fa.methods.ADAPD
+        run = fa.Solver(problem, network, method=kind(**options), engine=compiled, rng=seed, tol=0)
+        run.run(30)
+        ends.append(state(run))
+        seen.append(engines.load(compiled)(problem, network).measure(x, theta, force, step))
+    for name, array in ends[0].items():
+        np.testing.assert_array_equal(array, ends[1][name], err_msg=name)
+    for one, other in zip(*seen, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("momentum", ["local", "global"])

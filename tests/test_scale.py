@@ -91,7 +91,7 @@ def test_products_with_the_consensus_matrix(N, consensus):
     np.testing.assert_allclose(network.multiply(X), B @ X, **close)
     np.testing.assert_allclose(network.transpose_multiply(Y), B.T @ Y, **close)
     np.testing.assert_allclose(network.consensus_weights[0], np.abs(B).sum(axis=0), **close)
-    np.testing.assert_allclose(network.consensus_weights[1], np.abs(B).sum(axis=1), **close)
+    np.testing.assert_allclose(np.broadcast_to(network.consensus_weights[1], len(B)), np.abs(B).sum(axis=1), **close)
     smallest = np.linalg.lstsq(B.T, B.T @ Y, rcond=None)[0]
     np.testing.assert_allclose(smallest_multiplier(network, B.T @ Y, 1e-12, 1000), smallest, rtol=1e-8, atol=1e-8)
 

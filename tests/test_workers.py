@@ -90,6 +90,7 @@ def test_every_row_has_one_writer_and_no_update_is_lost(workers, consensus, n):
             worker[piece] = w
         ends = B.indices.reshape(-1, 2)
         border = worker[ends[:, 0]] != worker[ends[:, 1]]
+        updates = updates + 1  # what is kept is lambda less the last s
         np.testing.assert_array_equal(updates[~border], wakes[ends[~border]].sum(axis=1))
         by_first, by_second = (updates[border] == wakes[ends[border, k]] for k in (0, 1))
         assert (by_first | by_second).all() and border.sum() > 10
@@ -187,11 +188,14 @@ def test_pieces_follow_the_network_and_the_work():
 
 def test_borders_name_every_row_of_every_agent_once():
     network = fa.Network(fa.graphs.small_world(50, 60, rng=0))
-    ptr, row = packing.pack_borders(network, (np.arange(20), np.arange(20, 50)))
+    ptr, row, neighbour = packing.pack_borders(network, (np.arange(20), np.arange(20, 50)))
     start, owned = network.owned_rows
     for i in range(50):
         inside, own, foreign = (set(row[ptr[3 * i + k] : ptr[3 * i + k + 1]].tolist()) for k in range(3))
         assert sorted([*inside, *own, *foreign]) == sorted(owned[start[i] : start[i + 1]].tolist())
+        mine = slice(ptr[3 * i], ptr[3 * i + 3])
+        ends = np.column_stack((np.full(len(row[mine]), i), neighbour[mine]))
+        np.testing.assert_array_equal(np.sort(ends), network.edges[row[mine]])
         for r in range(network.n_edges):
             a, b = network.edges[r]
             if i in (a, b):

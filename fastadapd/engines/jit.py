@@ -542,13 +542,31 @@ def _regularizer_size(n: int, kind: int) -> int:
 
 
 @_inlined
+def _like(problem: ProblemArrays, i: int) -> int:
+    """The agent whose lists tell of agent i."""
+    return 0 if problem.alike != 0 else i
+
+
+@_inlined
+def _place(problem: ProblemArrays, i: int, at: int) -> int:
+    """Where agent i has in data what agent _like(i) has there."""
+    return at + i * problem.own_size if problem.alike != 0 and at >= problem.own_begin else at
+
+
+@_inlined
+def _first(problem: ProblemArrays, i: int, b: int) -> int:
+    """The first row in theta of block b of agent i."""
+    return problem.constraint_first[b] + (i * problem.own_rows if problem.alike != 0 else 0)
+
+
+@_inlined
 def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v: Floats, y: Floats,
                         with_value: bool) -> float:
     """v <- v + grad f_i(x); returns f_i(x) when `with_value`. y[n] is work."""
-    n = problem.dim
+    n, like = problem.dim, _like(problem, i)
     value = 0.0
-    for b in range(problem.objective_ptr[i], problem.objective_ptr[i + 1]):
-        code, data = problem.objective_kind[b], _part(problem.data, problem.objective_data[b], n)
+    for b in range(problem.objective_ptr[like], problem.objective_ptr[like + 1]):
+        code, data = problem.objective_kind[b], _part(problem.data, _place(problem, i, problem.objective_data[b]), n)
         kind = code & ~DIAGONAL
         if kind == LINEAR:  # v += q
             _axpy(1.0, data, v)
@@ -573,9 +591,9 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
 
 
 @_inlined
-def _quadratic(problem: ProblemArrays, b: int, far: bool, x: Floats, y: Floats, J: Floats) -> tuple[float, float]:
-    """g of a quadratic block at x, and |J|^2; its gradient goes into J[n]. y[n] is work."""
-    n, code, data = problem.dim, problem.constraint_kind[b], _part(problem.data, problem.constraint_data[b], 2)
+def _quadratic(code: int, data: Floats, far: bool, x: Floats, y: Floats, J: Floats) -> tuple[float, float]:
+    """g of a quadratic of this code at x, and |J|^2; its gradient goes into J[n]. y[n] is work."""
+    n = x.size
     p, P = _part(data, 2, n), _part(data, 2 + n, _matrix_size(n, code))
     if code & ~DIAGONAL == ELLIPSOID:  # g = (x-c)'P(x-c) - level, J = 2 P (x-c)
         _begin_ellipsoid(x, p, y, J)
@@ -605,14 +623,15 @@ def _dual_step(problem: ProblemArrays, i: int, far: bool, x: Floats, sigma: floa
     share of it, over |J_b|^2 for a quadratic, omega_r over |diag(omega)^(1/2) G|^2 for affine rows. Returns the
     curvature <theta_i, L_gi>, of theta as it was. y[n] and J[n] are work.
     """
-    n, begin, end = problem.dim, problem.constraint_ptr[i], problem.constraint_ptr[i + 1]
+    n, like = problem.dim, _like(problem, i)
+    begin, end = problem.constraint_ptr[like], problem.constraint_ptr[like + 1]
     curvature = 0.0
     for b in range(begin, end):
-        kind, m, first = problem.constraint_kind[b], problem.constraint_rows[b], problem.constraint_first[b]
-        data, affine = _part(problem.data, problem.constraint_data[b], 2), _is_affine(kind)
+        kind, m, first = problem.constraint_kind[b], problem.constraint_rows[b], _first(problem, i, b)
+        data, affine = _part(problem.data, _place(problem, i, problem.constraint_data[b]), 2), _is_affine(kind)
         g, square = 0.0, data[0]
         if not affine:
-            g, square = _quadratic(problem, b, far, x, y, J)
+            g, square = _quadratic(kind, data, far, x, y, J)
             curvature += theta[first] * data[1]
         step = sigma
         if adaptive:
@@ -634,8 +653,10 @@ def _dual_step(problem: ProblemArrays, i: int, far: bool, x: Floats, sigma: floa
 @_inlined
 def _prox(problem: ProblemArrays, i: int, tau: float, z: Floats) -> None:
     """z <- prox_{tau rho_i}(z)"""
-    n, kind = problem.dim, problem.regularizer_kind[i]
-    data = _part(problem.data, problem.regularizer_data[i] if _regularizer_size(n, kind) > 0 else 0, n)
+    n, like = problem.dim, _like(problem, i)
+    kind = problem.regularizer_kind[like]
+    place = _place(problem, i, problem.regularizer_data[like]) if _regularizer_size(n, kind) > 0 else 0
+    data = _part(problem.data, place, n)
     if kind == L1:
         for j in range(n):
             a = abs(z[j]) - tau * data[j]
@@ -662,8 +683,9 @@ def _prox(problem: ProblemArrays, i: int, tau: float, z: Floats) -> None:
 @_inlined
 def _regularizer_value(problem: ProblemArrays, i: int, x: Floats, z: Floats) -> tuple[float, float]:
     """rho_i(x), and the distance of x to the domain of rho_i. z[n] is work."""
-    if problem.regularizer_kind[i] == L1:
-        weight, value = _part(problem.data, problem.regularizer_data[i], x.size), 0.0
+    like = _like(problem, i)
+    if problem.regularizer_kind[like] == L1:
+        weight, value = _part(problem.data, _place(problem, i, problem.regularizer_data[like]), x.size), 0.0
         for j in range(x.size):
             value += weight[j] * abs(x[j])
         return value, 0.0
@@ -681,15 +703,15 @@ def _feasibility(problem: ProblemArrays, i: int, x: Floats, theta: Floats, y: Fl
 
     g_i(x) goes into g, and J'theta is added to reaction. y[n] and J[n] are work.
     """
-    n = problem.dim
+    n, like = problem.dim, _like(problem, i)
     total = distance = complementarity = 0.0
-    for b in range(problem.constraint_ptr[i], problem.constraint_ptr[i + 1]):
-        kind, m, data = problem.constraint_kind[b], problem.constraint_rows[b], problem.constraint_data[b]
-        affine, h = _is_affine(kind), _part(problem.data, data + 1 + m, m)
-        value = 0.0 if affine else _quadratic(problem, b, False, x, y, J)[0]
+    for b in range(problem.constraint_ptr[like], problem.constraint_ptr[like + 1]):
+        kind, m, first = problem.constraint_kind[b], problem.constraint_rows[b], _first(problem, i, b)
+        data, affine = _part(problem.data, _place(problem, i, problem.constraint_data[b]), 2), _is_affine(kind)
+        h, value = _part(data, 1 + m, m), 0.0 if affine else _quadratic(kind, data, False, x, y, J)[0]
         for row in range(m):
-            r = problem.constraint_first[b] + row
-            J_r = _part(problem.data, data + 1 + 2 * m + row * n, n) if affine else J
+            r = first + row
+            J_r = _part(data, 1 + 2 * m + row * n, n) if affine else J
             g[r] = _dot(x, J_r) - h[row] if affine else value
             over = abs(g[r]) if kind == AFFINE_EQUALITY else _larger(g[r], 0.0)
             total += over * over
@@ -737,24 +759,20 @@ def _flat(state: ADAPDState) -> ADAPDState:
 
 
 @_inlined
-def _edge_step(a: float, b: float, ahead: float, back: float, own: float, x_a: Floats, x_b: Floats, lambda_r: Floats,
-               s_last: Floats, v: Floats) -> None:
-    """s = a x_a + b x_b, lambda_r <- lambda_r + ahead s + back s_last, s_last <- s and v <- v + own lambda_r."""
+def _edge_step(B_ri: float, B_rj: float, step: float, ahead: float, x: Floats, x_other: Floats, lambda_r: Floats,
+               v: Floats) -> None:
+    """v <- v + B_ri (lambda_r + ahead s) with s = B_ri x_i + B_rj x_j, then lambda_r <- lambda_r + step s."""
     _unaliased()
-    n, a4, b4, ahead4, back4, own4 = v.size, _spread(a), _spread(b), _spread(ahead), _spread(back), _spread(own)
+    n, a4, b4, step4, ahead4 = v.size, _spread(B_ri), _spread(B_rj), _spread(step), _spread(ahead)
     for j in range(0, _whole(n), 4):
-        t4 = _madd(_mul(a4, _load(x_a, j)), b4, _load(x_b, j))
-        changed4 = _add(_load(lambda_r, j), _madd(_mul(ahead4, t4), back4, _load(s_last, j)))
-        _store(lambda_r, j, changed4)
-        _store(s_last, j, t4)
-        _store(v, j, _madd(_load(v, j), own4, changed4))
+        t4, lambda4 = _madd(_mul(a4, _load(x, j)), b4, _load(x_other, j)), _load(lambda_r, j)
+        _store(lambda_r, j, _madd(lambda4, step4, t4))
+        _store(v, j, _madd(_load(v, j), a4, _madd(lambda4, ahead4, t4)))
     for k in range(n & 3):
         j = _whole(n) + k
-        t = a * x_a[j] + b * x_b[j]
-        changed = lambda_r[j] + (ahead * t + back * s_last[j])
-        lambda_r[j] = changed
-        s_last[j] = t
-        v[j] += own * changed
+        t, before = B_ri * x[j] + B_rj * x_other[j], lambda_r[j]
+        lambda_r[j] = before + step * t
+        v[j] += B_ri * (before + ahead * t)
 
 
 @_inlined
@@ -804,31 +822,34 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
                     state: ADAPDState, s: Floats, v: Floats) -> None:
     """lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
 
-    local: s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation;
+    local: s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation. In edge form no one but the
+    agent that updates lambda_r needs it: what is kept is lambda_r - (2 - rho) gamma_r s_last, which moves by
+    rho gamma_r s;
     global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent. s[n] is work.
     """
     n, N, rho = problem.dim, float(problem.n_agents), steps.relaxation
     local, reach = steps.momentum == LOCAL, 2.0 / rho
-    fused = local and network.is_edge_form != 0
-    if fused:
+    if local and network.is_edge_form != 0:
         _zero(v)
+        x = _part(state.x, i * n, n)
+        for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
+            r, other = np.int64(network.owned_row[o]), np.int64(network.neighbour[o])
+            values = _part(network.row_value, 0 if network.same_values != 0 else 2 * r, 2)
+            B_ri, B_rj = (values[0], values[1]) if i < other else (values[1], values[0])
+            gamma = steps.gamma[0 if steps.same_gamma != 0 else r]
+            _edge_step(B_ri, B_rj, rho * gamma, 2.0 * gamma, x, _part(state.x, other * n, n),
+                       _part(state.lambda_, r * n, n), v)
+        return
     for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
         r = np.int64(network.owned_row[o])
         begin = 2 * r if network.is_edge_form != 0 else network.row_ptr[r]
         entries = 2 if network.is_edge_form != 0 else network.row_ptr[r + 1] - begin
         agents = _part(network.row_agent, begin, entries)
         values = _part(network.row_value, 0 if network.same_values != 0 else begin, entries)
-        gamma, lambda_r, s_last = rho * steps.gamma[r], _part(state.lambda_, r * n, n), _part(state.s_last, r * n, n)
-        if fused:  # the same in one pass
-            a, b = values[0], values[1]
-            x_a, x_b = _part(state.x, agents[0] * n, n), _part(state.x, agents[1] * n, n)
-            B_ri = a if agents[0] == i else b
-            ahead = gamma * reach
-            back = gamma - ahead
-            _edge_step(a, b, ahead, back, B_ri, x_a, x_b, lambda_r, s_last, v)
-            continue
+        gamma, lambda_r = rho * steps.gamma[0 if steps.same_gamma != 0 else r], _part(state.lambda_, r * n, n)
         _gather(0, entries, agents, values, state.x, s)
         if local:
+            s_last = _part(state.s_last, r * n, n)
             for j in range(n):
                 lambda_r[j] += gamma * (s_last[j] + reach * (s[j] - s_last[j]))
                 s_last[j] = s[j]
@@ -837,9 +858,8 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
                 if agents[e] == previous:
                     _axpy(N * values[e], state.dx, s)
             _axpy(gamma, s, lambda_r)
-    if not fused:
-        begin, end = network.column_ptr[i], network.column_ptr[i + 1]
-        _gather(begin, end, network.column_row, network.column_value, state.lambda_, v)
+    begin, end = network.column_ptr[i], network.column_ptr[i + 1]
+    _gather(begin, end, network.column_row, network.column_value, state.lambda_, v)
 
 
 @_inlined
@@ -859,7 +879,7 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     else:
         c = N if previous == i else 0.0
     curvature = _dual_step(problem, i, far, x, steps.sigma[i], adaptive, c, rho, w.y, w.J, state.theta, state.g_last, v)
-    tau = 1.0 / (problem.lipschitz[i] + curvature + steps.tau[i]) if adaptive else steps.tau[i]
+    tau = 1.0 / (steps.tau[i] + curvature) if adaptive else steps.tau[i]
 
     # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
     _objective_gradient(problem, i, far, x, v, w.y, False)
@@ -868,7 +888,7 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
         return NOT_FINITE
     _prox(problem, i, tau, z)
     if rho != 1.0:
-        if problem.regularizer_kind[i] == L1:
+        if problem.regularizer_kind[_like(problem, i)] == L1:
             for j in range(n):
                 z[j] = x[j] + rho * (z[j] - x[j]) if z[j] != 0.0 else 0.0  # zeros stay zeros
         else:
@@ -923,27 +943,30 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
         _prefetch(network.owned_ptr, i)
         if not edge:
             _prefetch(network.column_ptr, i)
-        _prefetch(problem.objective_ptr, i)
-        _prefetch(problem.constraint_ptr, i)
-        _prefetch(problem.regularizer_kind, i)
-        _prefetch(problem.lipschitz, i)
+        if problem.alike == 0:
+            _prefetch(problem.objective_ptr, i)
+            _prefetch(problem.constraint_ptr, i)
+            _prefetch(problem.regularizer_kind, i)
         _prefetch(steps.tau, i)
         _prefetch(steps.sigma, i)
         _prefetch(state.since, i)
         _prefetch(state.wakes, i)
     i = _coming(problem, agents, a + ENTRIES)
     if i >= 0:
-        f, g = problem.objective_ptr[i], problem.constraint_ptr[i]
         _prefetch(network.owned_row, network.owned_ptr[i])
-        _prefetch(problem.objective_kind, f)
-        _prefetch(problem.objective_rows, f)
-        _prefetch(problem.objective_data, f)
-        _prefetch(problem.constraint_kind, g)
-        _prefetch(problem.constraint_rows, g)
-        _prefetch(problem.constraint_data, g)
-        _prefetch(problem.constraint_first, g)
-        if _regularizer_size(n, problem.regularizer_kind[i]) > 0:
-            _prefetch(problem.regularizer_data, i)
+        if edge:
+            _prefetch(network.neighbour, network.owned_ptr[i])
+        if problem.alike == 0:
+            f, g = problem.objective_ptr[i], problem.constraint_ptr[i]
+            _prefetch(problem.objective_kind, f)
+            _prefetch(problem.objective_rows, f)
+            _prefetch(problem.objective_data, f)
+            _prefetch(problem.constraint_kind, g)
+            _prefetch(problem.constraint_rows, g)
+            _prefetch(problem.constraint_data, g)
+            _prefetch(problem.constraint_first, g)
+            if _regularizer_size(n, problem.regularizer_kind[i]) > 0:
+                _prefetch(problem.regularizer_data, i)
         _fetch(state.x, i * n, n)
         _fetch(state.x_sum, i * n, n)
         if not edge:
@@ -952,15 +975,16 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
     if i >= 0:
         for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
             r = np.int64(network.owned_row[o])
+            if steps.same_gamma == 0:
+                _prefetch(steps.gamma, r)
+            _fetch(state.lambda_, r * n, n)
             if edge:
-                _prefetch(network.row_agent, 2 * r)
+                _fetch(state.x, network.neighbour[o] * n, n)
                 if network.same_values == 0:
                     _prefetch(network.row_value, 2 * r)
             else:
                 _prefetch(network.row_ptr, r)
-            _prefetch(steps.gamma, r)
-            _fetch(state.lambda_, r * n, n)
-            _fetch(state.s_last, r * n, n)
+                _fetch(state.s_last, r * n, n)
     i = -1 if edge else _coming(problem, agents, a + COLUMNS)
     if i >= 0:
         for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
@@ -969,21 +993,21 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
             _fetch(state.lambda_, network.column_row[e] * n, n)
     i = _coming(problem, agents, a + NEIGHBOURS)
     if i >= 0:
-        for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
-            r = np.int64(network.owned_row[o])
-            begin = 2 * r if edge else network.row_ptr[r]
-            end = begin + 2 if edge else network.row_ptr[r + 1]
-            for e in range(begin, end):
-                _fetch(state.x, network.row_agent[e] * n, n)
-        for b in range(problem.objective_ptr[i], problem.objective_ptr[i + 1]):
-            _fetch(problem.data, problem.objective_data[b], _objective_size(problem, b))
-        for b in range(problem.constraint_ptr[i], problem.constraint_ptr[i + 1]):
-            _prefetch(state.theta, problem.constraint_first[b])
-            _prefetch(state.g_last, problem.constraint_first[b])
-            _fetch(problem.data, problem.constraint_data[b], _constraint_size(problem, b))
-        size = _regularizer_size(n, problem.regularizer_kind[i])
+        if not edge:
+            for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
+                r = np.int64(network.owned_row[o])
+                for e in range(network.row_ptr[r], network.row_ptr[r + 1]):
+                    _fetch(state.x, network.row_agent[e] * n, n)
+        like = _like(problem, i)
+        for b in range(problem.objective_ptr[like], problem.objective_ptr[like + 1]):
+            _fetch(problem.data, _place(problem, i, problem.objective_data[b]), _objective_size(problem, b))
+        for b in range(problem.constraint_ptr[like], problem.constraint_ptr[like + 1]):
+            _prefetch(state.theta, _first(problem, i, b))
+            _prefetch(state.g_last, _first(problem, i, b))
+            _fetch(problem.data, _place(problem, i, problem.constraint_data[b]), _constraint_size(problem, b))
+        size = _regularizer_size(n, problem.regularizer_kind[like])
         if size > 0:
-            _fetch(problem.data, problem.regularizer_data[i], size)
+            _fetch(problem.data, _place(problem, i, problem.regularizer_data[like]), size)
 
 
 @_kernel
@@ -1074,10 +1098,11 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
             _zero(reaction)
             _dual_step(problem, i, False, x, kappa, False, extrapolate, 1.0, w.y, w.J, state.theta, state.g_old,
                        reaction)
-            b, e = problem.constraint_ptr[i], problem.constraint_ptr[i + 1]
+            like = _like(problem, i)
+            b, e = problem.constraint_ptr[like], problem.constraint_ptr[like + 1]
             if e > b:
-                last = problem.constraint_first[e - 1] + problem.constraint_rows[e - 1]
-                theta = state.theta[problem.constraint_first[b] : last]
+                last = _first(problem, i, e - 1) + problem.constraint_rows[e - 1]
+                theta = state.theta[_first(problem, i, b) : last]
                 norm = _norm(theta)
                 if norm > bound:
                     for r in range(theta.size):

@@ -51,6 +51,10 @@ class ProblemArrays(NamedTuple):
 
     n_agents: int
     dim: int
+    alike: int
+    own_begin: int
+    own_size: int
+    own_rows: int
     objective_ptr: Longs
     objective_kind: Ints
     objective_rows: Ints
@@ -62,7 +66,6 @@ class ProblemArrays(NamedTuple):
     constraint_first: Longs
     regularizer_kind: Ints
     regularizer_data: Longs
-    lipschitz: Floats
     data: Floats
 
 
@@ -74,6 +77,7 @@ class NetworkArrays(NamedTuple):
     same_values: int
     owned_ptr: Longs
     owned_row: Ints
+    neighbour: Ints
     row_ptr: Longs
     row_agent: Ints
     row_value: Floats
@@ -87,6 +91,7 @@ class ADAPDSteps(NamedTuple):
 
     momentum: int
     adaptive: int
+    same_gamma: int
     relaxation: float
     tau: Floats
     sigma: Floats
@@ -118,6 +123,7 @@ class Share(NamedTuple):
     progress: Floats
     ptr: Longs
     row: Ints
+    neighbour: Ints
 
 
 class DPDASteps(NamedTuple):
@@ -144,12 +150,13 @@ class DPDAState(NamedTuple):
 
 
 class _Blocks:
-    """Blocks of all agents in order, and where each group's blocks and data go."""
+    """Blocks of the first agents, or of all, in order."""
 
-    def __init__(self, problem: Problem, groups: tuple[Group, ...]):
-        count = np.zeros(problem.n_agents, dtype=np.int64)
+    def __init__(self, n_agents: int, groups: tuple[Group, ...]):
+        self._n_agents = n_agents
+        count = np.zeros(n_agents, dtype=np.int64)
         for group in groups:
-            count[group.agents] += 1
+            count[group.agents[:n_agents]] += 1
         self.ptr = _starts(count)
         total = int(self.ptr[-1])
         self.kind = np.zeros(total, dtype=np.int32)
@@ -158,13 +165,15 @@ class _Blocks:
         self._next = self.ptr[:-1].copy()
 
     def add(self, group: Group, kind: int, rows: int, data: Longs | int) -> None:
-        at = self._next[group.agents]
-        self.kind[at], self.rows[at], self.data[at] = kind, rows, data
-        self._next[group.agents] += 1
+        agents = group.agents[: self._n_agents]
+        at = self._next[agents]
+        self.kind[at], self.rows[at] = kind, rows
+        self.data[at] = data[: len(agents)] if isinstance(data, np.ndarray) else data
+        self._next[agents] += 1
 
 
 def pack_problem(problem: Problem) -> ProblemArrays:
-    """Lay out all terms agent after agent; what is shared by all agents is stored once.
+    """Lay out all terms agent after agent; what is shared by all agents, and the lists of alike ones, are stored once.
 
     Parameters
     ----------
@@ -175,11 +184,14 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     ProblemArrays
     """
     N, n = problem.n_agents, problem.dim
-    parts = {id(g): _packed(g.term, n) for g in (*problem.objectives, *problem.regularizers, *problem.constraints)}
+    groups = (*problem.objectives, *problem.regularizers, *problem.constraints)
+    parts = {id(group): _packed(group.term, n) for group in groups}
+    alike = all(len(group.agents) == N for group in groups)
+    listed = 1 if alike else N
 
     # data: first what is shared, then one stretch per agent
     shared_size, own_size = 0, np.zeros(N, dtype=np.int64)
-    for group in (*problem.objectives, *problem.regularizers, *problem.constraints):
+    for group in groups:
         size = _size(parts[id(group)])
         if group.term.n_agents is None and len(group.agents) > 1:
             shared_size += size
@@ -212,20 +224,23 @@ def pack_problem(problem: Problem) -> ProblemArrays:
             to += width
         return starts
 
-    costs, limits = _Blocks(problem, problem.objectives), _Blocks(problem, problem.constraints)
+    costs, limits = _Blocks(listed, problem.objectives), _Blocks(listed, problem.constraints)
     for group in problem.objectives:
         rows = group.term.A.shape[-2] if isinstance(group.term, objectives.LeastSquares) else 1
         costs.add(group, _code(OBJECTIVES, group.term), rows, place(group))
-    regularizer_kind, regularizer_data = np.zeros(N, dtype=np.int32), np.zeros(N, dtype=np.int64)
+    simple = _Blocks(listed, problem.regularizers)  # one each
     for group in problem.regularizers:
-        regularizer_kind[group.agents] = _code(REGULARIZERS, group.term)
-        regularizer_data[group.agents] = place(group)
+        simple.add(group, _code(REGULARIZERS, group.term), 1, place(group))
     for group in problem.constraints:
         limits.add(group, _code(CONSTRAINTS, group.term), group.term.rows, place(group))
     first = _starts(limits.rows)[:-1]
     return ProblemArrays(
         n_agents=N,
         dim=n,
+        alike=int(alike),
+        own_begin=shared_size,
+        own_size=int(own_size[0]) if alike else 0,
+        own_rows=problem.n_rows // N if alike else 0,
         objective_ptr=costs.ptr,
         objective_kind=costs.kind,
         objective_rows=costs.rows,
@@ -235,9 +250,8 @@ def pack_problem(problem: Problem) -> ProblemArrays:
         constraint_rows=limits.rows,
         constraint_data=limits.data,
         constraint_first=first,
-        regularizer_kind=regularizer_kind,
-        regularizer_data=regularizer_data,
-        lipschitz=problem.lipschitz(),
+        regularizer_kind=simple.kind,
+        regularizer_data=simple.data,
         data=data,
     )
 
@@ -263,6 +277,7 @@ def pack_network(network: Network) -> NetworkArrays:
         same_values=int(same),
         owned_ptr=owned_ptr,
         owned_row=owned_row,
+        neighbour=np.asarray(network.owned_rows_end_at, dtype=np.int32),
         row_ptr=np.empty(0, dtype=np.int64),
         row_agent=np.asarray(network.edges.reshape(-1) if same else network.consensus_matrix.indices, dtype=np.int32),
         row_value=np.array([1.0, -1.0]) if same else network.consensus_matrix.data,
@@ -272,13 +287,14 @@ def pack_network(network: Network) -> NetworkArrays:
     )
 
 
-def pack_borders(network: Network, pieces: Pieces) -> tuple[Longs, Ints]:
-    """``ptr`` and ``row`` of `Share`: which rows of an edge form have their other end in another piece.
+def pack_borders(network: Network, pieces: Pieces) -> tuple[Longs, Ints, Ints]:
+    """``ptr``, ``row`` and ``neighbour`` of `Share`: which rows of an edge form have their other end in another piece.
 
     Of those, the ends take turns at being the one that updates them.
     """
     if network.form != "edge":
-        return np.zeros(3 * network.n_agents + 1, dtype=np.int64), np.zeros(0, dtype=np.int32)
+        none = np.zeros(0, dtype=np.int32)
+        return np.zeros(3 * network.n_agents + 1, dtype=np.int64), none, none
     worker = np.empty(network.n_agents, dtype=np.int64)
     for w, piece in enumerate(pieces):
         worker[piece] = w
@@ -290,7 +306,7 @@ def pack_borders(network: Network, pieces: Pieces) -> tuple[Longs, Ints]:
     key = 3 * agent + border[row] * (1 + (writer[row] != agent))
     order = np.argsort(key, kind="stable")
     counts = np.bincount(key, minlength=3 * network.n_agents)
-    return _starts(counts), row[order]
+    return _starts(counts), row[order], np.asarray(network.owned_rows_end_at[order], dtype=np.int32)
 
 
 def pack_laplacian(network: Network) -> NetworkArrays:
@@ -307,6 +323,7 @@ def _pack_matrix(B: Any, transpose: Any, owned_ptr: Any, owned_row: Any) -> Netw
         same_values=0,
         owned_ptr=np.asarray(owned_ptr, dtype=np.int64),
         owned_row=np.asarray(owned_row, dtype=np.int32),
+        neighbour=np.empty(0, dtype=np.int32),
         row_ptr=np.asarray(B.indptr, dtype=np.int64),
         row_agent=np.asarray(B.indices, dtype=np.int32),
         row_value=B.data,

@@ -40,7 +40,7 @@ class ReferenceEngine:
     name = "numpy"
 
     def __init__(self, problem: Problem, network: Network):
-        self.problem, self.network = problem, network
+        self.problem, self.network, self.edge_form = problem, network, network.form == "edge"
         self.agents = [problem.agent(i) for i in range(problem.n_agents)]
         B = network.consensus_matrix
         columns = B.tocsc()
@@ -66,9 +66,15 @@ class ReferenceEngine:
         k, p = int(state.counters[0]) + 1, int(state.counters[1])
         x, lam, local = state.x, state.lambda_, steps.momentum == MOMENTUM["local"]
 
+        ahead = np.zeros_like(x[i])  # what edges add to sum_r B_ri lambda_r beyond the multipliers that are kept
         for r in self.owned[i]:
             agents, B_r = self.row[r]
-            s = B_r @ x[agents]
+            s, gamma = B_r @ x[agents], steps.gamma[0 if steps.same_gamma else r]
+            if local and self.edge_form:
+                # lambda - (2 - rho) gamma s when r was last updated, of which no one else knows, moves by rho gamma s
+                lam[r] += rho * gamma * s
+                ahead += B_r[agents == i].sum() * (2 - rho) * gamma * s
+                continue
             if local:
                 # without relaxation x would have gone 1/rho as far: s~ = s_last + (s - s_last)/rho, s^ = 2 s~ - s_last
                 s_hat = 2 * (state.s_last[r] + (s - state.s_last[r]) / rho) - state.s_last[r]
@@ -76,13 +82,13 @@ class ReferenceEngine:
             else:
                 # only agent p moved: s_r(X_k) - s_r(X_{k-1}) = B_rp (x_p - x_p before)
                 s_hat = s + N * B_r[agents == p].sum() * state.dx
-            lam[r] += rho * steps.gamma[r] * s_hat
+            lam[r] += rho * gamma * s_hat
 
         rows = slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
         theta = state.theta[rows]
         g, J, curvature = self._constraints(i, x[i], theta)
         if steps.adaptive:
-            tau = 1 / (self._lipschitz(i) + curvature + steps.tau[i])
+            tau = 1 / (steps.tau[i] + curvature)
             sigma = steps.sigma[i] * self._row_weights(i, x[i])
         else:
             tau, sigma = steps.tau[i], steps.sigma[i]
@@ -96,7 +102,7 @@ class ReferenceEngine:
         state.g_last[rows] = g
 
         rows_of_column, B_i = self.column[i]
-        v = self._gradient(i, x[i]) + J.T @ theta + B_i @ lam[rows_of_column]
+        v = self._gradient(i, x[i]) + J.T @ theta + B_i @ lam[rows_of_column] + ahead
         z = x[i] - tau * v
         if not np.isfinite(z).all():
             return NOT_FINITE
@@ -215,9 +221,6 @@ class ReferenceEngine:
 
     def _gradient(self, i: int, x: Floats) -> Floats:
         return np.sum([np.zeros(self.problem.dim), *(f.gradient(x) for f in self.agents[i].objective)], axis=0)
-
-    def _lipschitz(self, i: int) -> float:
-        return sum(float(f.lipschitz) for f in self.agents[i].objective)
 
     def _prox(self, i: int, z: Floats, tau: float) -> Floats:
         return self.agents[i].regularizer.prox(z, tau)

@@ -30,7 +30,7 @@ from fastadapd._terms import Floats
 from fastadapd.anderson import Anderson
 from fastadapd.clocks import SplitStream, Stream
 from fastadapd.engines import Engine, Threaded
-from fastadapd.engines.packing import ADAPDState, ADAPDSteps
+from fastadapd.engines.packing import MOMENTUM, ADAPDState, ADAPDSteps
 from fastadapd.errors import InvalidOptionError, as_number, is_name
 from fastadapd.methods._base import Method, Run, Start
 from fastadapd.network import Network
@@ -138,6 +138,7 @@ class _ADAPDRun(Run):
     def __init__(self, problem: Problem, network: Network, engine: Engine, steps: ADAPDSteps, start: Start):
         N, n, R, M = problem.n_agents, problem.dim, network.n_rows, problem.n_rows
         self._engine, self._network, self.steps = engine, network, steps
+        self._has_last = network.form == "node" and steps.momentum == MOMENTUM["local"]
         # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and g(x), which follows
         self._point = np.zeros(N * n + R * n + 2 * M)
         ends = [0, N * n, (N + R) * n, (N + R) * n + M, None]
@@ -152,11 +153,13 @@ class _ADAPDRun(Run):
             theta=parts[2],
             g_last=parts[3],
             lambda_=parts[1].reshape(R, n),
-            s_last=np.zeros((R, n)),
+            s_last=np.zeros((R if self._has_last else 0, n)),
         )
         if start.x.any():  # else leave memory untouched
             self.state.x[:] = start.x
             self._forget_disagreement()
+            if start.lambda_ is None and steps.momentum == MOMENTUM["local"] and not self._has_last:
+                self.state.lambda_[:] = (steps.relaxation - 2.0) * steps.gamma[:, None] * network.multiply(start.x)
         if start.theta is not None:
             self.state.theta[:] = start.theta
         if start.lambda_ is not None:
@@ -174,7 +177,8 @@ class _ADAPDRun(Run):
 
     def _forget_disagreement(self) -> None:
         """Let every row's last disagreement be the present one."""
-        self.state.s_last[:] = self._network.multiply(self.state.x)
+        if self._has_last:
+            self.state.s_last[:] = self._network.multiply(self.state.x)
 
     @property
     def activations(self) -> int:

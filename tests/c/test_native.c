@@ -35,22 +35,21 @@ static const int64_t constraint_ptr[] = {0, 0, 1, 1}, constraint_data[] = {18}, 
 static const int32_t constraint_kind[] = {FA_ELLIPSOID}, constraint_rows[] = {1};
 static const int32_t regularizer_kind[] = {FA_BOX, FA_ZERO, FA_ZERO};
 static const int64_t regularizer_data[] = {26, 0, 0};
-static const double lipschitz[] = {1, 1, 1};
 static const fa_problem problem = {
     .n_agents = N, .dim = DIM,
     .objective_ptr = objective_ptr, .objective_kind = objective_kind, .objective_rows = objective_rows,
     .objective_data = objective_data, .constraint_ptr = constraint_ptr, .constraint_kind = constraint_kind,
     .constraint_rows = constraint_rows, .constraint_data = constraint_data, .constraint_first = constraint_first,
-    .regularizer_kind = regularizer_kind, .regularizer_data = regularizer_data, .lipschitz = lipschitz, .data = data,
+    .regularizer_kind = regularizer_kind, .regularizer_data = regularizer_data, .data = data,
 };
 
 /* The incidence matrix: rows (1, -1, 0) and (0, 1, -1); both ends own the row of their edge. */
 static const int64_t owned_ptr[] = {0, 1, 3, 4}, row_ptr[] = {0, 2, 4}, column_ptr[] = {0, 1, 3, 4};
-static const int32_t owned_row[] = {0, 0, 1, 1}, row_agent[] = {0, 1, 1, 2}, column_row[] = {0, 0, 1, 1};
+static const int32_t owned_row[] = {0, 0, 1, 1}, neighbour[] = {1, 0, 2, 1}, row_agent[] = {0, 1, 1, 2}, column_row[] = {0, 0, 1, 1};
 static const double row_value[] = {1, -1, 1, -1}, column_value[] = {1, -1, 1, -1};
 static const fa_network incidence = {
-    .n_rows = EDGES, .is_edge_form = 1, .owned_ptr = owned_ptr, .owned_row = owned_row, .row_ptr = row_ptr,
-    .row_agent = row_agent, .row_value = row_value, .column_ptr = column_ptr, .column_row = column_row,
+    .n_rows = EDGES, .is_edge_form = 1, .owned_ptr = owned_ptr, .owned_row = owned_row, .neighbour = neighbour,
+    .row_ptr = row_ptr, .row_agent = row_agent, .row_value = row_value, .column_ptr = column_ptr, .column_row = column_row,
     .column_value = column_value,
 };
 
@@ -128,12 +127,12 @@ static int test_adapd(void)
     for (int32_t momentum = FA_MOMENTUM_GLOBAL; momentum <= FA_MOMENTUM_LOCAL; ++momentum) {
         if (solves_with(&incidence, fixed_steps(momentum)) || solves_with(&laplacian, fixed_steps(momentum))) return 1;
     }
-    /* the weight 1: 1/tau_i = l_i + 2 a_i, sigma_i = a_i, with a_i the sum of |B_ri| */
-    const double tau_weight[] = {2, 4, 2}, sigma_weight[] = {1, 2, 1};
+    /* the weight 1: 1/tau_i = 1 + 2 a_i + the curvature, sigma_i = a_i, with a_i the sum of |B_ri| */
+    const double tau_weight[] = {3, 5, 3}, sigma_weight[] = {1, 2, 1};
     for (int relaxed = 0; relaxed <= 1; ++relaxed) {
         const fa_adapd_steps adaptive = {
-            .momentum = FA_MOMENTUM_LOCAL, .adaptive = 1, .relaxation = relaxed ? 1.3 : 1.0, .tau = tau_weight,
-            .sigma = sigma_weight, .gamma = gamma_,
+            .momentum = FA_MOMENTUM_LOCAL, .adaptive = 1, .same_gamma = relaxed, .relaxation = relaxed ? 1.3 : 1.0,
+            .tau = tau_weight, .sigma = sigma_weight, .gamma = gamma_,
         };
         if (solves_with(&incidence, adaptive)) return 1;
     }
@@ -270,7 +269,6 @@ static int test_every_term(void)
     static const int32_t cost_kind[] = {FA_LINEAR, FA_LEAST_SQUARES}, cost_rows[] = {1, 2};
     static const int32_t limit_kind[] = {FA_ELLIPSOID, FA_QUADRATIC_INEQUALITY, FA_AFFINE_INEQUALITY, FA_AFFINE_EQUALITY};
     static const int32_t limit_rows[] = {1, 1, 2, 1};
-    static const double L[] = {3};
     const double x[] = {1, -2}, theta[] = {1, 1, 1, 1, -2}, force[] = {0, 0}, step[] = {0.5};
     const double expected[] = {5, 2, 0, 3, -1};
     const int32_t kinds[] = {FA_ZERO, FA_L1, FA_BOX, FA_NONNEGATIVE, FA_L2_BALL};
@@ -283,8 +281,7 @@ static int test_every_term(void)
             .n_agents = 1, .dim = DIM, .objective_ptr = costs, .objective_kind = cost_kind,
             .objective_rows = cost_rows, .objective_data = cost_data, .constraint_ptr = limits,
             .constraint_kind = limit_kind, .constraint_rows = limit_rows, .constraint_data = limit_data,
-            .constraint_first = first, .regularizer_kind = kinds + k, .regularizer_data = places + k,
-            .lipschitz = L, .data = numbers,
+            .constraint_first = first, .regularizer_kind = kinds + k, .regularizer_data = places + k, .data = numbers,
         };
         CHECK(fa_work_size(&one) <= WORK);
         CHECK(fa_measure(&one, x, DIM, theta, force, step, g, out, work) == FA_OK);

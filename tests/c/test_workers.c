@@ -1,4 +1,5 @@
-/* Two workers on one state: agents on a cycle with f_i = |x - b_i|^2 / 2 agree on the mean of the b_i, in both forms.
+/* Two workers on one state: agents on a cycle with f_i = |x - b_i|^2 / 2 agree on the mean of the b_i, in both forms, once
+ * with lists of every agent's terms, once with those of agent 0 only.
  *
  * Compiled with a thread sanitizer this shows that there are no data races. Returns 0 when all is well.
  */
@@ -19,34 +20,38 @@ int main(void)
 
 enum { N = 20, DIM = 5, WORKERS = 2, OWN = N / WORKERS, CHUNKS = 200, WAKES = 100 * OWN, LINE = 16 };
 
-static double data[2 * DIM * N], x[N * DIM], x_sum[N * DIM], lambda[N * DIM], s[N * DIM], tau[N], gamma_[N], L[N];
+static double data[2 * DIM * N], x[N * DIM], x_sum[N * DIM], lambda[N * DIM], s[N * DIM], tau[N], gamma_[N];
 static double row_value[3 * N], progress[LINE * WORKERS];
 static int64_t cost_ptr[N + 1], cost_data[N], no_limits[N + 1], wakes[N], since[N], counters[WORKERS][LINE];
 static int64_t owned_ptr[N + 1], row_ptr[N + 1], border_ptr[3 * N + 1];
-static int32_t kind[N], one_row[N], zero[N], owned_row[2 * N], border_row[2 * N], row_agent[3 * N];
+static int32_t kind[N], one_row[N], zero[N], owned_row[2 * N], neighbour[2 * N], border_row[2 * N], border_end[2 * N];
+static int32_t row_agent[3 * N];
 
 static fa_problem problem = {
     .n_agents = N, .dim = DIM, .objective_ptr = cost_ptr, .objective_kind = kind, .objective_rows = one_row,
     .objective_data = cost_data, .constraint_ptr = no_limits, .regularizer_kind = zero, .regularizer_data = no_limits,
-    .lipschitz = L, .data = data,
+    .data = data,
 };
 static fa_network network = {
-    .n_rows = N, .owned_ptr = owned_ptr, .owned_row = owned_row, .row_ptr = row_ptr, .row_agent = row_agent,
-    .row_value = row_value, .column_ptr = row_ptr, .column_row = row_agent, .column_value = row_value, /* symmetric */
+    .n_rows = N, .owned_ptr = owned_ptr, .owned_row = owned_row, .neighbour = neighbour, .row_ptr = row_ptr,
+    .row_agent = row_agent, .row_value = row_value, .column_ptr = row_ptr, .column_row = row_agent, .column_value = row_value, /* symmetric */
 };
 static fa_adapd_steps steps = {.momentum = FA_MOMENTUM_LOCAL, .relaxation = 1, .tau = tau, .sigma = tau, .gamma = gamma_};
 
-/* Row i of the edge form is x_i - x_{i+1}; where the two have different workers, agent i updates it. */
+/* Row i of the edge form is x_i - x_{i+1}, the lower number first; where the two have different workers, agent i updates it. */
 static void edge_form(void)
 {
     network.is_edge_form = 1;
     for (int32_t i = 0; i < N; ++i) {
         const int32_t before = (i + N - 1) % N, first = i % OWN == 0, last = i % OWN == OWN - 1;
-        row_agent[2 * i] = i, row_agent[2 * i + 1] = (i + 1) % N;
-        row_value[2 * i] = 1, row_value[2 * i + 1] = -1;
+        const int32_t after = (i + 1) % N, turned = after < i;
+        row_agent[2 * i] = turned ? after : i, row_agent[2 * i + 1] = turned ? i : after;
+        row_value[2 * i] = turned ? -1 : 1, row_value[2 * i + 1] = turned ? 1 : -1;
         row_ptr[i + 1] = owned_ptr[i + 1] = 2 * (i + 1);
         owned_row[2 * i] = before, owned_row[2 * i + 1] = i;
+        neighbour[2 * i] = before, neighbour[2 * i + 1] = after;
         border_row[2 * i] = first ? i : before, border_row[2 * i + 1] = first ? before : i;
+        border_end[2 * i] = first ? after : before, border_end[2 * i + 1] = first ? before : after;
         border_ptr[3 * i + 1] = 2 * i + 2 - first - last;
         border_ptr[3 * i + 2] = 2 * i + 2 - first;
         border_ptr[3 * i + 3] = 2 * i + 2;
@@ -71,11 +76,12 @@ static void node_form(void)
 static void *work(void *argument)
 {
     const int64_t worker = *(const int64_t *)argument;
-    const fa_share share = {WORKERS, worker, WORKERS, N / 4.0, progress, border_ptr, border_row};
+    const fa_share share = {WORKERS, worker, WORKERS, N / 4.0, progress, border_ptr, border_row, border_end};
     const fa_adapd_state state = {
         .counters = counters[worker], .wakes = wakes, .since = since, .x = x, .x_sum = x_sum, .lambda_ = lambda, .s_last = s,
     };
-    double numbers[4 * DIM];
+    double numbers[8 * DIM];
+    if (fa_work_size(&problem) > 8 * DIM) return argument;
     int32_t agents[WAKES];
     for (int32_t a = 0; a < WAKES; ++a) agents[a] = (int32_t)worker * OWN + 7 * a % OWN; /* 7 and OWN have no common factor */
     for (int64_t done = 0; done < WAKES; done += counters[worker][1]) {
@@ -86,11 +92,12 @@ static void *work(void *argument)
     return 0;
 }
 
-static int test(void (*form)(void))
+static int test(void (*form)(void), int alike)
 {
+    problem.alike = steps.same_gamma = alike, problem.own_size = alike ? 2 * DIM : 0;
     double mean[DIM] = {0};
     for (int i = 0; i < N; ++i) {
-        cost_ptr[i + 1] = i + 1, cost_data[i] = 2 * DIM * i, kind[i] = FA_QUADRATIC + FA_DIAGONAL, one_row[i] = 1, L[i] = 1;
+        cost_ptr[i + 1] = i + 1, cost_data[i] = 2 * DIM * i, kind[i] = FA_QUADRATIC + FA_DIAGONAL, one_row[i] = 1;
         wakes[i] = 0, since[i] = 1;
         for (int j = 0; j < DIM; ++j) {
             const double b = sin(3 * i + 5 * j);
@@ -129,6 +136,6 @@ static int test(void (*form)(void))
 
 int main(void)
 {
-    return test(edge_form) || test(node_form);
+    return test(edge_form, 0) || test(edge_form, 1) || test(node_form, 0) || test(node_form, 1);
 }
 #endif
