@@ -17,8 +17,10 @@ _OLD = 0.03  # added to the squared lengths of differences of an earlier map: ne
 _DOUBT = 10.0  # times its size: so far may the residual move before its products are computed, not carried on
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
 _FLAT = 0.01  # a residual that changes by less drifts along a line: go on there, twice as far every time
-_STALE = 100  # so many steps in which the residual does not fall to _PROGRESS: the memory is emptied, ...
-_LONG_REST = 50  # ... and so many go without
+_STALE = 100  # so many steps in which the residual does not fall to _PROGRESS: from then on each is _LONGER, ...
+_TRIES = 12  # ... and _LONGER again after so many
+_LONGER = 10
+_LONGEST = 100
 _BLOCK = 4096  # numbers of a row
 _CUTS = 8  # so many extrapolations in a row cut to that length, ...
 _PROGRESS = 0.7  # ... while the residual does not fall to this share, lead astray ...
@@ -34,7 +36,8 @@ class Anderson:
     ``T(u) - dT gamma`` where gamma minimizes ``|r - dr gamma|``. The differences dr, of length 1, and dT are kept in
     single precision: that costs a little of the extrapolation, nothing of the fixed point. Where r hardly changes, as
     between two changes of the active constraints of a degenerate problem, the next point is ``T(u) + r``, then
-    ``T(u) + 2 r``, ``T(u) + 4 r``, ...
+    ``T(u) + 2 r``, ``T(u) + 4 r``, ... Where no progress is made, T is replaced by ten times T in a row, then a hundred
+    times, until there is: slow turns, which faster ones hide from step to step, show.
 
     Parameters
     ----------
@@ -73,6 +76,8 @@ class Anderson:
         self._cuts, self._cut_from = 0, (np.inf, np.zeros(0))  # how many in a row; residual and image at the first
         self._rest, self._stride = 0, 0.0
         self._stale, self._stale_from = 0, np.inf  # steps since the residual was there
+        self._span, self._calls = 1, 0  # times T in a step, and how many of them are done
+        self._start = np.zeros(0)  # where they began
 
     def change_map(self, keep: int, memory: int) -> None:
         """Begin anew from the next point, because the map has changed a little.
@@ -106,6 +111,7 @@ class Anderson:
         """Keep so many of the differences, and go so many steps without."""
         self._last, self._norm, self._smallest = None, np.inf, np.inf
         self._count, self._cuts, self._rest = count, 0, rest
+        self._span, self._calls, self._start = 1, 0, np.zeros(0)
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
@@ -114,7 +120,7 @@ class Anderson:
                 "count": self._count, "last": self._last,
                 "norms": (self._norm, self._smallest), "residual": self.residual,
                 "movement": self.movement, "cuts": (self._cuts, self._cut_from, self._rest, self._stride),
-                "stale": (self._stale, self._stale_from)}
+                "stale": (self._stale, self._stale_from), "span": (self._span, self._calls, self._start)}
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Anderson:
@@ -126,8 +132,24 @@ class Anderson:
         self._last, (self._norm, self._smallest) = saved["last"], saved["norms"]
         self.residual, self.movement = saved["residual"], saved["movement"]
         self._cuts, self._cut_from, self._rest, self._stride = saved["cuts"]
-        self._stale, self._stale_from = saved["stale"]
+        (self._stale, self._stale_from), (self._span, self._calls, self._start) = saved["stale"], saved["span"]
         return self
+
+    def _is_stale(self) -> bool:
+        """Whether the steps had to become longer, or may be short again."""
+        span = self._span
+        if self.movement < _PROGRESS * self._stale_from:
+            self._stale_from, self._stale, span = self.movement, 0, 1
+        self._stale += 1
+        if self._stale > (_STALE if span == 1 else _TRIES):
+            if span == 1:
+                self._stale_from = self.movement
+            self._stale, span = 0, min(_LONGER * span, _LONGEST)
+        elif span == self._span:
+            return False
+        self._begin_anew(0, 0)
+        self._span = span
+        return True
 
     def _keep(self, change: Floats, length: float, image: Floats, residual: Floats) -> None:
         """Put the change of the residual, of this length, and that of the image into memory; both are overwritten."""
@@ -166,10 +188,27 @@ class Anderson:
             `after` itself when there is nothing to extrapolate from. When the last extrapolations made the residual
             grow, or led far without progress, the image they started from; the memory is empty then.
         """
+        self.residual, self.movement = self._moved(before, after)
+        if self._span > 1:
+            if self._calls == 0:
+                self._start = before
+            self._calls += 1
+            if self._calls < self._span:
+                return after
+            before, self._calls = self._start, 0
+        return self._step(before, after)
+
+    def _moved(self, before: Floats, after: Floats) -> tuple[Floats, float]:
+        """Their difference, scaled, and its norm."""
         m = len(self._scale)
-        self.residual = residual = after[:m] - before[:m]
+        residual = after[:m] - before[:m]
         residual *= self._scale
-        self.movement = norm = math.sqrt(residual @ residual)
+        return residual, math.sqrt(residual @ residual)
+
+    def _step(self, before: Floats, after: Floats) -> Floats:
+        """The next point from one and what T, or T so many times in a row, makes of it."""
+        m = len(self._scale)
+        residual, norm = self._moved(before, after) if self._span > 1 else (self.residual, self.movement)
         if self._rest:
             self._rest -= 1
             return after
@@ -177,12 +216,7 @@ class Anderson:
             (_, back), self._last, self._count, self._smallest = self._last, None, 0, np.inf
             return back
         self._norm, self._smallest = norm, min(norm, self._smallest)
-        if norm < _PROGRESS * self._stale_from:
-            self._stale_from, self._stale = norm, 0
-        self._stale += 1
-        if self._stale > _STALE:
-            self._stale, self._stale_from = 0, np.inf
-            self._begin_anew(0, _LONG_REST)
+        if self._is_stale():
             return after
         last, self._last = self._last, (residual, after)
         doubt, self._doubt = self._doubt, np.inf

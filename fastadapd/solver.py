@@ -29,7 +29,7 @@ _CHECKPOINT = {"method", "kind", "shape", "state", "extra", "stream", "rows", "n
                "next_proof", "then", "pace", "runtime"}
 _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half as many have passed ...
 _FALL = 0.5  # ... and none where the residual has fallen to this share since the last
-_STALL_EPOCHS = 30_000
+_STALL_EPOCHS = 60_000
 _NEAR = 10.0  # times tol: checks begin where the residual is expected below; few fall to a tenth within 10 epochs
 _SUDDEN = 1e-4  # within the first 10 epochs the residual hardly falls to a smaller share
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done

@@ -100,17 +100,40 @@ def test_it_reaches_no_farther_than_a_share_of_the_point(start):
     assert cuts[10] > 0.03 and not any(cuts[11:22]) and cuts[22] > 0
 
 
-def test_without_progress_it_pauses():
-    """A walk at random: nothing is gained; after a hundred steps fifty go without, again and again."""
+def test_without_progress_steps_become_longer():
+    """A walk at random: after a hundred steps each is ten times the map, after twelve of these a hundred times."""
     rng, acceleration, u = np.random.default_rng(0), Anderson(5, np.ones(5), 5), np.full(5, 1e3)
-    plain = []
-    for _ in range(400):
-        after = u + rng.normal(size=5)
+    mixed = []
+    for k in range(1500):
+        if k == 1000:
+            acceleration, before = Anderson.restore(pickle.loads(pickle.dumps(acceleration.checkpoint()))), acceleration
+        way = rng.normal(size=5)
+        after = u + way / np.linalg.norm(way)
         new = acceleration.mix(u, after)
-        plain.append(new is after)
+        if k >= 1000:
+            np.testing.assert_array_equal(new, before.mix(u, after))
+        np.testing.assert_allclose(acceleration.residual, after - u)
+        if new is not after:
+            mixed.append(k)
         u = new
-    longest = max(len(run) for run in "".join("p" if p else "-" for p in plain).split("-"))
-    assert 50 <= longest <= 60 and not all(plain)
+    at = np.array(mixed)
+    short, middle, long = at[at <= 105], at[(at > 105) & (at < 300)], at[at > 400]  # those taken back do not count
+    assert len(short) > 50 and len(middle) > 5 and len(long) > 3
+    assert len(np.unique(middle % 10)) == 1 and (np.diff(middle) >= 10).all()
+    assert len(np.unique(long % 100)) == 1 and (np.diff(long) >= 100).all()
+
+
+def test_with_progress_steps_are_short_again():
+    """A walk at random that ends in a contraction."""
+    rng, acceleration, u = np.random.default_rng(0), Anderson(5, np.ones(5), 5), np.full(5, 1e3)
+    step, mixed = contraction(0), 0
+    for k in range(600):
+        after = u + rng.normal(size=5) if k < 300 else step(u)
+        new = acceleration.mix(u, after)
+        mixed += k >= 550 and new is not after
+        u = new
+    assert mixed > 10 or np.linalg.norm(u - FIXED) < 1e-9
+    np.testing.assert_allclose(u, FIXED, rtol=1e-12)
 
 
 def test_a_drift_is_followed_twice_as_far_every_time():
