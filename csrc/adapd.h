@@ -151,7 +151,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
 
 /* The sequence is known: where not all fits into the cache, memory is asked early for what agents[a + ...] will need,
  * first where its lists begin, then what is in them, then what they point to, the first FA_AHEAD numbers of a stretch. */
-enum { LISTS = 7, ENTRIES = 5, ROWS = 3, COLUMNS = 2, NEIGHBOURS = 1, CACHE = 1 << 18 };
+enum { LISTS = 9, ENTRIES = 7, ROWS = 4, COLUMNS = 3, NEIGHBOURS = 2, CACHE = 1 << 18 };
 
 FA_INLINE void fetch(int64_t n, const double *p)
 {
@@ -188,7 +188,11 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     int64_t i = coming(problem, agents, a + LISTS, activations);
     if (i >= 0) {
         FA_PREFETCH(ptr + step * i);
-        if (!edge) FA_PREFETCH(network->column_ptr + i);
+        FA_PREFETCH(ptr + step * (i + 1));
+        if (!edge) {
+            FA_PREFETCH(network->column_ptr + i);
+            FA_PREFETCH(network->column_ptr + i + 1);
+        }
         if (!problem->alike) {
             FA_PREFETCH(problem->objective_ptr + i);
             FA_PREFETCH(problem->constraint_ptr + i);
@@ -203,6 +207,8 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
     if (i >= 0) {
         FA_PREFETCH(row + ptr[step * i]);
         if (edge) FA_PREFETCH(neighbour + ptr[step * i]);
+        FA_PREFETCH(row + ptr[step * (i + 1)] - 1); /* a list may begin in one line and end in the next */
+        if (edge) FA_PREFETCH(neighbour + ptr[step * (i + 1)] - 1);
         if (!problem->alike) {
             const int64_t f = problem->objective_ptr[i], g = problem->constraint_ptr[i];
             FA_PREFETCH(problem->objective_kind + f);

@@ -903,7 +903,7 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     return OK
 
 
-LISTS, ENTRIES, ROWS, COLUMNS, NEIGHBOURS, CACHE = 7, 5, 3, 2, 1, 1 << 18  # as in csrc/adapd.h
+LISTS, ENTRIES, ROWS, COLUMNS, NEIGHBOURS, CACHE = 9, 7, 4, 3, 2, 1 << 18  # as in csrc/adapd.h
 
 
 @_inlined
@@ -941,8 +941,10 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
     i = _coming(problem, agents, a + LISTS)
     if i >= 0:
         _prefetch(network.owned_ptr, i)
+        _prefetch(network.owned_ptr, i + 1)
         if not edge:
             _prefetch(network.column_ptr, i)
+            _prefetch(network.column_ptr, i + 1)
         if problem.alike == 0:
             _prefetch(problem.objective_ptr, i)
             _prefetch(problem.constraint_ptr, i)
@@ -953,9 +955,12 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
         _prefetch(state.wakes, i)
     i = _coming(problem, agents, a + ENTRIES)
     if i >= 0:
-        _prefetch(network.owned_row, network.owned_ptr[i])
+        begin, end = network.owned_ptr[i], network.owned_ptr[i + 1]
+        _prefetch(network.owned_row, begin)
+        _prefetch(network.owned_row, end - 1)
         if edge:
-            _prefetch(network.neighbour, network.owned_ptr[i])
+            _prefetch(network.neighbour, begin)
+            _prefetch(network.neighbour, end - 1)
         if problem.alike == 0:
             f, g = problem.objective_ptr[i], problem.constraint_ptr[i]
             _prefetch(problem.objective_kind, f)
