@@ -10,6 +10,10 @@ where ^ adds momentum: "global" ``s^ = s + N (s(X_k) - s(X_{k-1}))`` as publishe
 ``s^ = 2 s - (s when the row was last updated)``, on the agent's own clock. For one agent both are APD (Hamedani and
 Aybat 2021).
 
+With local momentum in edge form no one but the next update of lambda_r needs the last s_r. What is kept there is
+``lambda_r - (2 - rho) gamma_r s_r`` (rho the relaxation), the multiplier without the look ahead, which has the same
+limit: it moves by ``rho gamma_r s_r``, and x sees it ``2 gamma_r s_r`` ahead of where it was.
+
 Letters in the engines and words here: x ``x_agents``, theta ``multipliers``, lambda ``consensus_multipliers``, tau the
 primal steps, sigma and gamma the dual steps of constraints and of consensus rows.
 """
