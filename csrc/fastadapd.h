@@ -125,7 +125,7 @@ typedef struct {
     double relaxation;                 /* rho: every update goes rho times as far; 1 with global momentum */
     const double *tau;                 /* [N] primal steps; adaptive: 1/tau_i = tau[i] + <theta_i, L_gi> (not modified) */
     const double *sigma;               /* [N] dual steps; adaptive: weights, split over blocks and rows (not modified) */
-    const double *gamma;               /* [R] consensus steps (not modified) */
+    const double *gamma;               /* [R], or [1] with same_gamma: consensus steps (not modified) */
 } fa_adapd_steps;
 
 typedef struct {

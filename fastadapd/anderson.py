@@ -55,6 +55,10 @@ class Anderson:
         The last residual, scaled.
     movement : float
         Its norm.
+    sums : int
+        How many sums over all coordinates the last call of `mix` needed: products of r (though they may be carried on),
+        dr and dT with those in memory (of dT for the length of what it moves), and four norms; within a long step one
+        norm.
 
     References
     ----------
@@ -72,7 +76,7 @@ class Anderson:
         self._count = 0
         self._last: tuple[Floats, Floats] | None = None
         self._norm = self._smallest = np.inf
-        self.residual, self.movement = np.zeros(0), np.inf
+        self.residual, self.movement, self.sums = np.zeros(0), np.inf, 0
         self._cuts, self._cut_from = 0, (np.inf, np.zeros(0))  # how many in a row; residual and image at the first
         self._rest, self._stride = 0, 0.0
         self._stale, self._stale_from = 0, np.inf  # steps since the residual was there
@@ -194,8 +198,10 @@ class Anderson:
                 self._start = before
             self._calls += 1
             if self._calls < self._span:
+                self.sums = 1
                 return after
             before, self._calls = self._start, 0
+        self.sums = 3 * self.memory + 4
         return self._step(before, after)
 
     def _moved(self, before: Floats, after: Floats) -> tuple[Floats, float]:

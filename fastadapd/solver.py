@@ -75,7 +75,7 @@ class Solver:
     multipliers : sequence of array_like, optional
         Start of the constraint multipliers, one array per agent, as in `Result.multipliers`.
     consensus_multipliers : array_like, optional
-        Start of the consensus multipliers, as in `Result.consensus_multipliers`.
+        Start of the consensus multipliers, as in `Result.consensus_multipliers`; by default lambda is 0, whatever x0.
     tol : float
         Stop at ``residual <= tol``; 0: never.
     optimal_value : float, optional

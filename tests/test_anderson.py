@@ -124,16 +124,34 @@ def test_without_progress_steps_become_longer():
 
 
 def test_with_progress_steps_are_short_again():
-    """A walk at random that ends in a contraction."""
+    """A walk at random, whose steps are long by then, that becomes a contraction."""
+    rng, acceleration, u = np.random.default_rng(0), Anderson(5, np.ones(5), 5), np.full(5, 1e6)
+    step = contraction(0)
+    spans, sums = [], []
+    for k in range(700):
+        way = rng.normal(size=5)
+        after = u + 1e3 * way / np.linalg.norm(way) if k < 500 else step(u)
+        u = acceleration.mix(u, after)
+        spans.append(acceleration._span)
+        sums.append(acceleration.sums)
+    assert spans[:95] == [1] * 95 and spans[120] == 10 and max(spans) == 100 and spans[-1] == 1
+    assert set(sums[:95]) == {19} and set(sums[120:250]) == {1, 19}  # one norm within a long step
+    np.testing.assert_allclose(u, FIXED, rtol=1e-9)
+
+
+def test_a_change_of_the_map_ends_a_long_step():
     rng, acceleration, u = np.random.default_rng(0), Anderson(5, np.ones(5), 5), np.full(5, 1e3)
-    step, mixed = contraction(0), 0
-    for k in range(600):
-        after = u + rng.normal(size=5) if k < 300 else step(u)
-        new = acceleration.mix(u, after)
-        mixed += k >= 550 and new is not after
-        u = new
-    assert mixed > 10 or np.linalg.norm(u - FIXED) < 1e-9
+    for _ in range(125):
+        way = rng.normal(size=5)
+        u = acceleration.mix(u, u + way / np.linalg.norm(way))
+    assert acceleration._span == 10 and acceleration._calls not in (0, 9)
+    acceleration.change_map(5, 10)
+    assert (acceleration._span, acceleration._calls, acceleration._start.size) == (1, 0, 0)
+    step, u = contraction(0), FIXED + 1.0
+    for _ in range(30):
+        u = acceleration.mix(u, step(u))
     np.testing.assert_allclose(u, FIXED, rtol=1e-12)
+    assert acceleration._span == 1
 
 
 def test_a_drift_is_followed_twice_as_far_every_time():

@@ -283,9 +283,7 @@ class _AdaptiveRun(_ADAPDRun):
                 scale = self._rule.metric(self._weight, self.state.x)
                 self._anderson = Anderson(self._memory, scale, after.size)
             mixed = self._anderson.mix(self._before, after)
-            # products of r (though they may be carried on), dr and dT with those in memory (of dT for the length of
-            # what it moves), and four norms
-            self._count_sums(3 * self._anderson.memory + 4)
+            self._count_sums(self._anderson.sums)
         if mixed is not after and (mixed @ mixed < np.inf or np.isfinite(mixed).all()):
             self._replace(mixed)
         self._forget_disagreement()  # so that the point alone says what the next period does
