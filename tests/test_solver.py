@@ -642,6 +642,20 @@ def test_dpda_goes_on_over_another_network():
     np.testing.assert_allclose(force, NETWORK.laplacian @ before.consensus_multipliers, atol=1e-9)
 
 
+def test_an_update_keeps_its_memory_beside_room_for_as_much():
+    """However often, and what is summed up over the agents grows with it."""
+    run = fa.Solver(PROBLEM, NETWORK, method=ADAPD(memory=4), rng=0, tol=0)
+    run.run(80)
+    for _ in range(3):
+        kept = run._run._anderson
+        newest = kept._residuals[(kept._count - 1) % kept.memory].copy()
+        run.update(PROBLEM)
+        assert run._run._anderson is kept and kept.memory == 8 and kept._count == 4
+        np.testing.assert_array_equal(kept._residuals[3], newest)
+        run.run(60)
+        assert 4 < kept._count and kept.sums == 3 * 8 + 4
+
+
 def test_going_on_with_other_data():
     """After each change the run ends where a new one does, in far fewer epochs."""
     other = random_instance(["LeastSquares"], "L1", ["Ellipsoid", "AffineInequality"], N=N, n=3, rows=2, seed=4)
