@@ -18,6 +18,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.np import arrayobj
 from numba.extending import intrinsic, models, register_jitable, register_model
 
 from fastadapd import constraints, objectives, regularizers
@@ -51,6 +52,7 @@ BOX = packing.REGULARIZERS[regularizers.Box][1]
 NONNEGATIVE = packing.REGULARIZERS[regularizers.NonNegative][1]
 L2_BALL = packing.REGULARIZERS[regularizers.L2Ball][1]
 PANEL, DIAGONAL = packing.PANEL, packing.DIAGONAL
+UNROLLED = 20  # coordinates, at most, for which loops of their own are compiled, in about a second
 AHEAD = 1024  # numbers; how far ahead memory is asked where a problem does not fit into the cache (`far`)
 LOCAL = packing.MOMENTUM["local"]
 OK, NOT_FINITE, BAD_AGENT = packing.OK, packing.NOT_FINITE, packing.BAD_AGENT
@@ -61,6 +63,7 @@ VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY, GRADIENT, REACTION, F
 _options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _kernel = njit(cache=True, **_options)
 _inlined = njit(forceinline=True, **_options)
+_kept = njit(cache=True, forceinline=True, **_options)  # on disk, for more than one kernel
 
 
 def _typed_unaliased(typing: Any) -> Any:
@@ -97,6 +100,26 @@ def _typed_part(typing: Any, array: Any, start: Any, size: Any) -> Any:
 
 
 _part: Any = intrinsic(_typed_part)
+
+
+def _typed_local(typing: Any, size: Any) -> Any:
+    """An array of so many numbers, a literal, that lives as long as the function: it may stay in registers."""
+    if not isinstance(size, types.IntegerLiteral):
+        return None
+    array = types.Array(types.float64, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = context.make_array(array)(context, builder)
+        numbers = cgutils.alloca_once(builder, ir.ArrayType(ir.DoubleType(), size.literal_value))
+        count, width = (context.get_constant(types.intp, k) for k in (size.literal_value, 8))
+        arrayobj.populate_array(whole, builder.bitcast(numbers, ir.DoubleType().as_pointer()), [count], [width], width,
+                                None)
+        return whole._getvalue()
+
+    return array(size), generate
+
+
+_local: Any = intrinsic(prefer_literal=True)(_typed_local)
 
 
 # ---- Four numbers side by side ----
@@ -864,9 +887,8 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
 
 @_inlined
 def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, i: int, far: bool,
-              state: ADAPDState, work: Floats) -> int:
+              state: ADAPDState, w: _Work) -> int:
     """One activation of agent i."""
-    w = _slice_work(problem.dim, work)
     n, N, local, rho = problem.dim, float(problem.n_agents), steps.momentum == LOCAL, steps.relaxation
     k, previous, adaptive = state.counters[0] + 1, state.counters[1], steps.adaptive != 0
     x, x_sum, dx, v, z = _part(state.x, i * n, n), _part(state.x_sum, i * n, n), state.dx, w.v, w.z
@@ -1015,6 +1037,24 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
             _fetch(problem.data, _place(problem, i, problem.regularizer_data[like]), size)
 
 
+@_kept
+def _wake_all(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, agents: Ints, state: ADAPDState,
+              w: _Work) -> int:
+    """The loop of `adapd`."""
+    far = 2 * problem.dim * (problem.n_agents + network.n_rows) + problem.data.size > CACHE
+    flat = _flat(state)
+    for a in range(agents.size):
+        i = np.int64(agents[a])
+        if i < 0 or i >= problem.n_agents:
+            return BAD_AGENT
+        if far:
+            _look_ahead(problem, network, steps, a, agents, flat)
+        status = _activate(problem, network, steps, i, far, flat, w)
+        if status != OK:
+            return status
+    return OK
+
+
 @_kernel
 def adapd(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, agents: Ints, state: ADAPDState,
           work: Floats) -> int:
@@ -1037,18 +1077,23 @@ def adapd(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, age
     int
         `packing.OK`, `packing.NOT_FINITE` or `packing.BAD_AGENT`.
     """
-    far = 2 * problem.dim * (problem.n_agents + network.n_rows) + problem.data.size > CACHE
-    flat = _flat(state)
-    for a in range(agents.size):
-        i = np.int64(agents[a])
-        if i < 0 or i >= problem.n_agents:
-            return BAD_AGENT
-        if far:
-            _look_ahead(problem, network, steps, a, agents, flat)
-        status = _activate(problem, network, steps, i, far, flat, work)
-        if status != OK:
-            return status
-    return OK
+    return _wake_all(problem, network, steps, agents, state, _slice_work(problem.dim, work))
+
+
+@functools.cache
+def _adapd_for(n: int) -> Any:
+    """`adapd` for problems of n coordinates: where they are few, loops cost more than what is in them."""
+    if n > UNROLLED:
+        return adapd
+
+    @_kernel
+    def unrolled(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, agents: Ints, state: ADAPDState,
+                 work: Floats) -> int:
+        known = ProblemArrays(problem.n_agents, n, *problem[2:])
+        w = _Work(_local(n), _local(n), _local(n), _local(n), _local(n))
+        return _wake_all(known, network, steps, agents, state, w)
+
+    return unrolled
 
 
 @_kernel
@@ -1210,6 +1255,7 @@ class NumbaEngine:
         self._problem = _normalized(packing.pack_problem(problem))
         self._graph = _normalized(packing.pack_network(network))
         self._laplacian: NetworkArrays | None = None
+        self._adapd = _adapd_for(problem.dim)
         self._n_rows = problem.n_rows
         self._work = np.zeros(work_size(self._problem))
         self._given: tuple[Any, Any] = None, None
@@ -1219,7 +1265,7 @@ class NumbaEngine:
     def adapd(self, steps: ADAPDSteps, state: ADAPDState, agents: Ints) -> int:
         """Wake the agents one after the other."""
         self._bind(steps, state)
-        return adapd(self._problem, self._graph, self._steps, _array(agents, np.int32), self._state, self._work)
+        return self._adapd(self._problem, self._graph, self._steps, _array(agents, np.int32), self._state, self._work)
 
     def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
         """Synchronous iterations of DPDA-S."""
