@@ -153,14 +153,19 @@ class Stream:
     clock : Clock
     n_agents : int
     rng : Generator
+    names : ndarray of int32, shape (n_agents,), optional
+        What the agents of the clock are called in what is handed out; by default 0, 1, ..., n_agents - 1.
     """
 
-    def __init__(self, clock: Clock, n_agents: int, rng: np.random.Generator):
+    def __init__(self, clock: Clock, n_agents: int, rng: np.random.Generator, names: Indices | None = None):
         clock.check(n_agents)
-        self._clock, self._n_agents, self._rng = clock, n_agents, rng
-        self._block: Indices = np.empty(0, dtype=np.int32)
-        self._used = 0
-        self._start = 0
+        self._clock, self._n_agents, self._rng, self._names = clock, n_agents, rng, names
+        self._used = self._start = 0
+        self._hold(np.empty(0, dtype=np.int32))
+
+    def _hold(self, block: Indices) -> None:
+        self._block = block
+        self._named = block if self._names is None else self._names[block]
 
     @property
     def length(self) -> int | None:
@@ -173,11 +178,13 @@ class Stream:
         while count > 0:
             if self._used == len(self._block):
                 self._start += len(self._block)
-                self._block = self._clock.block(self._n_agents, self._rng, self._start, self._block)
+                block = self._clock.block(self._n_agents, self._rng, self._start, self._block)
                 self._used = 0
+                if block is not self._block:
+                    self._hold(block)
                 if not len(self._block):
                     break
-            part = self._block[self._used : self._used + count]
+            part = self._named[self._used : self._used + count]
             self._used += len(part)
             count -= len(part)
             parts.append(part)
@@ -196,7 +203,8 @@ class Stream:
             raise InvalidOptionError(f"the checkpoint is of a run with workers={len(saved['streams'])}; "
                                      "this solver has workers=1")
         self._rng.bit_generator.state = saved["generator"]
-        self._block, self._used, self._start = np.array(saved["block"], dtype=np.int32), saved["used"], saved["start"]
+        self._hold(np.array(saved["block"], dtype=np.int32))
+        self._used, self._start = saved["used"], saved["start"]
 
 
 class SplitStream:
@@ -222,7 +230,7 @@ class SplitStream:
         clock.check(n_agents)
         rates = agent_rates(clock, n_agents)
         self._pieces = tuple(pieces)
-        self._streams = [Stream(_restricted(clock, piece), len(piece), generator)
+        self._streams = [Stream(_restricted(clock, piece), len(piece), generator, piece)
                          for piece, generator in zip(pieces, rng.spawn(len(pieces)), strict=True)]
         self._share = np.array([rates[piece].sum() for piece in pieces]) / rates.sum()
         self._done = np.zeros(len(pieces), dtype=np.int64)
@@ -236,8 +244,7 @@ class SplitStream:
         for _ in range(-missing):  # some had done more than their share
             counts[np.argmin(np.where(counts > 0, due - counts, np.inf))] -= 1
         self._done += counts
-        return [piece[stream.take(k)]
-                for piece, stream, k in zip(self._pieces, self._streams, counts.tolist(), strict=True)]
+        return [stream.take(k) for stream, k in zip(self._streams, counts.tolist(), strict=True)]
 
     def checkpoint(self) -> dict[str, Any]:
         """What `restore` needs to go on with the same activations."""
