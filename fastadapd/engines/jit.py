@@ -18,8 +18,8 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.np import arrayobj
 from numba.extending import intrinsic, models, register_jitable, register_model
+from numba.np import arrayobj
 
 from fastadapd import constraints, objectives, regularizers
 from fastadapd._terms import Floats
