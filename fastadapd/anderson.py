@@ -155,20 +155,23 @@ class Anderson:
         self._span = span
         return True
 
-    def _keep(self, change: Floats, length: float, image: Floats, residual: Floats) -> None:
-        """Put the change of the residual, of this length, and that of the image into memory; both are overwritten."""
+    def _keep(self, last: tuple[Floats, Floats], residual: Floats, after: Floats, change: Floats, length: float) -> None:
+        """Put the change of the residual, of this length, and that of the image into memory; `change` is overwritten."""
         m, k = len(self._scale), self._count % len(self._gram)
         change *= 1.0 / length
-        image *= 1.0 / length
-        self._tails[k] = image[m:]
-        image[:m] *= self._units
-        self._residuals[k], self._images[k] = change, image[:m]
+        self._residuals[k] = change
         self._count += 1
         products = self._products(self._residuals[k])
         self._toward[: len(products)] += length * products
         self._toward[k] = change @ residual
         products[k] += _REGULARIZATION
         self._gram[k, : len(products)] = self._gram[: len(products), k] = products
+        np.subtract(after[:m], last[1][:m], out=change)
+        change *= 1.0 / length
+        change *= self._units
+        self._images[k] = change
+        np.subtract(after[m:], last[1][m:], out=self._tails[k])
+        self._tails[k] *= 1.0 / length
 
     def _products(self, vector: Single) -> Floats:
         """With the differences in memory; in single precision within blocks only."""
@@ -226,37 +229,40 @@ class Anderson:
             return after
         last, self._last = self._last, (residual, after)
         doubt, self._doubt = self._doubt, np.inf
-        scaled = after[:m] * self._scale
-        limit = _REACH * math.sqrt(scaled @ scaled)
+        move = np.empty_like(after)  # the only array of this length that is needed for a while
+        part = np.multiply(after[:m], self._scale, out=move[:m])
+        limit = _REACH * math.sqrt(part @ part)
         if last is not None:
-            change = residual - last[0]
-            length = math.sqrt(change @ change)
+            np.subtract(residual, last[0], out=part)
+            length = math.sqrt(part @ part)
             if length <= _FLAT * norm:
                 self._stride = max(1.0, 2.0 * self._stride)
                 return after + min(self._stride, limit / norm) * (after - before) if norm > 0 else after
             if length < np.inf:
-                self._keep(change, length, after - last[1], residual)
+                self._keep(last, residual, after, part, length)
                 self._doubt = doubt + length
+            last = None  # long vectors, and no longer needed
         self._stride = 0.0
         used = min(self._count, len(self._gram))
         if used == 0 or not 0 < norm < np.inf:
             return after
         if self._doubt > _DOUBT * norm:
-            self._toward[:used], self._doubt = norm * self._products((residual / norm).astype(np.float32)), 0.0
+            vector = np.divide(residual, norm, out=np.empty(m, dtype=np.float32), casting="same_kind")
+            self._toward[:used], self._doubt = norm * self._products(vector), 0.0
         gamma = np.linalg.solve(self._gram[:used, :used], self._toward[:used] / norm)
-        scaled = (gamma.astype(np.float32) @ self._images[:used]).astype(np.float64)
-        length = norm * math.sqrt(scaled @ scaled)
-        move = np.empty_like(after)
-        np.divide(scaled, self._units, out=move[:m])
+        part[:] = gamma.astype(np.float32) @ self._images[:used]
+        length = norm * math.sqrt(part @ part)
+        part /= self._units
         np.matmul(gamma, self._tails[:used], out=move[m:])
         move *= norm
         if length <= limit:
             self._cuts = 0
-            return after - move
+            return np.subtract(after, move, out=move)
         if self._cuts == 0 or norm < _PROGRESS * self._cut_from[0]:
             self._cuts, self._cut_from = 0, (norm, after)
         if self._cuts == _CUTS:
             self._begin_anew(0, _REST)
             return self._cut_from[1]
         self._cuts += 1
-        return after - limit / length * move
+        move *= limit / length
+        return np.subtract(after, move, out=move)

@@ -43,7 +43,7 @@ from fastadapd.problem import Problem
 _PATIENCE = 320  # epochs before the weight may follow the imbalance of the movement
 _SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
 _PERIOD = 10  # epochs between two extrapolations, and before the first
-_MEMORY_BYTES = 1 << 29
+_MEMORY_BYTES = 1 << 30
 _MOST = 1000  # points in memory
 
 
@@ -65,11 +65,12 @@ class ADAPD(Method):
         every agent once per epoch, else 1. Much more diverges on some problems, and so does more than 1 with global
         momentum.
     memory : int
-        Anderson acceleration: how many earlier points to extrapolate from, every 10 epochs (0: none). With adaptive
-        steps and a clock that repeats itself only ("repeated", the default, and "cyclic"). After `Solver.update` on the
-        same network these points stay, and as many new ones find room beside them. Each extrapolation, like each change
-        of the weight, needs a few sums over all agents; a network adds them up along a tree with two messages per
-        agent, which are counted as communications.
+        Anderson acceleration: how many earlier points to extrapolate from, every 10 epochs (0: none); no more than fit
+        into 1 GiB, with 8 bytes for every number in x, lambda and theta. With adaptive steps and a clock that repeats
+        itself only ("repeated", the default, and "cyclic"). After `Solver.update` on the same network these points
+        stay, and as many new ones find room beside them. Each extrapolation, like each change of the weight, needs a
+        few sums over all agents; a network adds them up along a tree with two messages per agent, which are counted as
+        communications.
     multiplier_bound, jacobian_bound : array_like, shape () or (n_agents,), optional
         T_i and C_i of the theory steps.
 
