@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastadapd._terms import Floats
 
 Single = npt.NDArray[np.float32]
+_Pair = tuple[Floats, Floats]
 
 _REGULARIZATION = 1e-5  # of differences of length 1; products are known to about 1e-6, carried on (_DOUBT) to 4e-6
 _OLD = 0.03  # added to the squared lengths of differences of an earlier map: new ones tell more
@@ -74,7 +75,7 @@ class Anderson:
         self._toward = np.zeros(memory)  # products of the differences with the last residual, carried on ...
         self._doubt = np.inf  # ... over so much of movement since they were computed
         self._count = 0
-        self._last: tuple[Floats, Floats] | None = None
+        self._last: _Pair | None = None  # residual and image
         self._norm = self._smallest = np.inf
         self.residual, self.movement, self.sums = np.zeros(0), np.inf, 0
         self._cuts, self._cut_from = 0, (np.inf, np.zeros(0))  # how many in a row; residual and image at the first
@@ -155,8 +156,9 @@ class Anderson:
         self._span = span
         return True
 
-    def _keep(self, last: tuple[Floats, Floats], residual: Floats, after: Floats, change: Floats, length: float) -> None:
-        """Put the change of the residual, of this length, and that of the image into memory; `change` is overwritten."""
+    def _keep(self, last: _Pair, now: _Pair, change: Floats, length: float) -> None:
+        """Put the change of the residual, of this length, and that of the image into memory; it is overwritten."""
+        (residual, after), (_, image) = now, last
         m, k = len(self._scale), self._count % len(self._gram)
         change *= 1.0 / length
         self._residuals[k] = change
@@ -166,11 +168,11 @@ class Anderson:
         self._toward[k] = change @ residual
         products[k] += _REGULARIZATION
         self._gram[k, : len(products)] = self._gram[: len(products), k] = products
-        np.subtract(after[:m], last[1][:m], out=change)
+        np.subtract(after[:m], image[:m], out=change)
         change *= 1.0 / length
         change *= self._units
         self._images[k] = change
-        np.subtract(after[m:], last[1][m:], out=self._tails[k])
+        np.subtract(after[m:], image[m:], out=self._tails[k])
         self._tails[k] *= 1.0 / length
 
     def _products(self, vector: Single) -> Floats:
@@ -239,7 +241,7 @@ class Anderson:
                 self._stride = max(1.0, 2.0 * self._stride)
                 return after + min(self._stride, limit / norm) * (after - before) if norm > 0 else after
             if length < np.inf:
-                self._keep(last, residual, after, part, length)
+                self._keep(last, (residual, after), part, length)
                 self._doubt = doubt + length
             last = None  # long vectors, and no longer needed
         self._stride = 0.0
