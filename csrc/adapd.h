@@ -335,6 +335,9 @@ FA_INLINE int wake_all_unrolled(const fa_problem *problem, const fa_network *net
     case 4: UNROLLED(4);
     case 5: UNROLLED(5);
     case 6: UNROLLED(6);
+    case 7: UNROLLED(7);
+    case 8: UNROLLED(8);
+    case 9: UNROLLED(9);
     case 10: UNROLLED(10);
     case 20: UNROLLED(20);
     default: return wake_all(&p, &g, &c, p.dim, activations, agents, &t, share, &w);

@@ -159,9 +159,9 @@ def loops(request):
     native.choose_simd("best")
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 8, 13, 20])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 8, 13, 20, 21])
 def test_every_instruction_set_agrees(loops, n):
-    """Sizes around those of panels and vectors, and the small ones that are unrolled."""
+    """Sizes around those of panels and vectors, and those that are unrolled."""
     for rows, seed in ((1, 0), (6, 1)):
         instance = random_instance(["Quadratic", "LeastSquares"], "Box", sorted(CONSTRAINTS), n=n, rows=rows, seed=seed)
         for method in (fa.methods.ADAPD(memory=0), fa.methods.ADAPD(momentum="global", steps="theory", **BOUNDS)):
@@ -192,9 +192,10 @@ def test_diagonal_and_nearly_diagonal_matrices_agree(loops, diagonal):
     assert_measures_agree(instance, loops, 4, shared=True)
 
 
-def test_a_problem_larger_than_the_cache_agrees(loops):
+@pytest.mark.parametrize("N, n", [(1300, 10), (700, 30)])  # unrolled, or not
+def test_a_problem_larger_than_the_cache_agrees(loops, N, n):
     """There the loops ask memory for the agents that wake next."""
-    N, n, rng = 700, 30, np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     A = rng.normal(size=(N, n, n)) / np.sqrt(n)
     problem = fa.Problem(
         [fa.objectives.Quadratic(A @ np.swapaxes(A, 1, 2), rng.normal(size=(N, n))), fa.objectives.Linear(np.ones(n))],
