@@ -7,12 +7,19 @@
 /* How far ahead memory is asked, in numbers, where a problem does not fit into the cache (`far`). */
 enum { FA_AHEAD = 1024 };
 
+/* Numbers of a symmetric matrix by halves; panels hold the squares on their diagonal whole. */
+FA_INLINE int64_t fa_half_size(int64_t n)
+{
+    const int64_t rest = n % FA_PANEL;
+    return (n * (n + 1) + (n - rest) * (FA_PANEL - 1) + rest * (rest - 1)) / 2;
+}
+
 /* y <- y + P x for a symmetric P by halves: a panel is read once, as columns for the y below it and, by symmetry, as rows
  * for its own y. */
 FA_INLINE void fa_symmetric_multiply(int64_t n, int far, const double *FA_RESTRICT P, const double *FA_RESTRICT x,
                                      double *FA_RESTRICT y)
 {
-    int64_t j = 0, left = n * (n + 1) / 2; /* numbers from here on, at least */
+    int64_t j = 0, left = fa_half_size(n); /* numbers from here on */
     for (; j + FA_PANEL <= n; j += FA_PANEL) {
         const int64_t m = n - j;
         if (far)
@@ -101,13 +108,13 @@ FA_INLINE int fa_is_affine(int32_t kind)
     return kind == FA_AFFINE_INEQUALITY || kind == FA_AFFINE_EQUALITY;
 }
 
-/* Numbers of the symmetric matrix of a quadratic of this kind, at least. */
+/* Numbers of the symmetric matrix of a quadratic of this kind. */
 FA_INLINE int64_t fa_matrix_size(int64_t n, int32_t kind)
 {
-    return kind & FA_DIAGONAL ? n : n * (n + 1) / 2;
+    return kind & FA_DIAGONAL ? n : fa_half_size(n);
 }
 
-/* Numbers of a block, at least. */
+/* Numbers of a block that its gradient needs. */
 FA_INLINE int64_t fa_objective_size(const fa_problem *problem, int64_t n, int64_t b)
 {
     const int32_t kind = problem->objective_kind[b];
@@ -165,7 +172,11 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
     double value = 0.0;
     for (int64_t b = problem->objective_ptr[like]; b < problem->objective_ptr[like + 1]; ++b) {
         const double *data = fa_data(problem, i, problem->objective_data[b]);
-        const int32_t kind = problem->objective_kind[b];
+        int32_t kind = problem->objective_kind[b];
+        if (kind & FA_GRAM) {
+            kind = with_value ? FA_LEAST_SQUARES : FA_QUADRATIC;
+            if (with_value) data += n + fa_matrix_size(n, kind);
+        }
         switch (kind & ~FA_DIAGONAL) {
         case FA_LINEAR: { /* v += q */
             fa_axpy(n, 1.0, data, v);

@@ -192,6 +192,21 @@ def test_diagonal_and_nearly_diagonal_matrices_agree(loops, diagonal):
     assert_measures_agree(instance, loops, 4, shared=True)
 
 
+def test_least_squares_by_their_gram_matrix_are_as_exact(engine):
+    """Where A'A is shorter than A, loops use that; its error is what rounding A and b alone may cause."""
+    n, m, rng = 4, 30, np.random.default_rng(0)
+    A = np.geomspace(1e-6, 1e6, m)[:, None] * rng.normal(size=(m, n)) * np.geomspace(1e-5, 1e5, n)
+    x = rng.normal(size=n) / np.geomspace(1e-5, 1e5, n)
+    b = A @ x + 1e-9 * rng.normal(size=m)  # hardly anything is left over
+    problem = fa.Problem(fa.objectives.LeastSquares(A, b), n_agents=1)
+    run = fa.Solver(problem, fa.Network([], n_agents=1), engine=engine, x0=2 * x, tol=0,
+                    method=fa.methods.ADAPD(steps=fa.FixedSteps(1.0, 1.0, 1.0)))
+    run.run(1)
+    exact = A.astype(np.longdouble).T @ (A.astype(np.longdouble) @ (2 * x) - b)
+    rounding = np.abs(A).T @ (np.abs(A) @ np.abs(2 * x) + np.abs(b))
+    assert (np.abs(2 * x - run.result().x - exact) <= 1e-15 * rounding + 1e-15 * np.abs(x)).all()
+
+
 @pytest.mark.parametrize("N, n", [(1300, 10), (700, 30)])  # unrolled, or not
 def test_a_problem_larger_than_the_cache_agrees(loops, N, n):
     """There the loops ask memory for the agents that wake next."""

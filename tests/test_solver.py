@@ -652,7 +652,7 @@ def test_an_update_keeps_its_memory_beside_room_for_as_much():
         run.update(PROBLEM)
         assert run._run._anderson is kept and kept.memory == 8 and kept._count == 4
         np.testing.assert_array_equal(kept._residuals[3], newest)
-        run.run(60)
+        run.run(40)
         assert 4 < kept._count and kept.sums == 3 * 8 + 4
 
 

@@ -51,7 +51,7 @@ L1 = packing.REGULARIZERS[regularizers.L1][1]
 BOX = packing.REGULARIZERS[regularizers.Box][1]
 NONNEGATIVE = packing.REGULARIZERS[regularizers.NonNegative][1]
 L2_BALL = packing.REGULARIZERS[regularizers.L2Ball][1]
-PANEL, DIAGONAL = packing.PANEL, packing.DIAGONAL
+PANEL, DIAGONAL, GRAM = packing.PANEL, packing.DIAGONAL, packing.GRAM
 UNROLLED = 20  # coordinates, at most, for which loops of their own are compiled, in about a second
 AHEAD = 1024  # numbers; how far ahead memory is asked where a problem does not fit into the cache (`far`)
 LOCAL = packing.MOMENTUM["local"]
@@ -437,6 +437,13 @@ def _panel_step(columns: Floats, m: int, x: Floats, y: Floats) -> None:
 
 
 @_inlined
+def _half_size(n: int) -> int:
+    """Numbers of a symmetric matrix by halves; panels hold the squares on their diagonal whole."""
+    rest = n % PANEL
+    return (n * (n + 1) + (n - rest) * (PANEL - 1) + rest * (rest - 1)) // 2
+
+
+@_inlined
 def _symmetric_multiply(far: bool, P: Floats, x: Floats, y: Floats) -> None:
     """y <- y + P x for a symmetric P by halves: a panel is read once."""
     n = x.size
@@ -444,7 +451,7 @@ def _symmetric_multiply(far: bool, P: Floats, x: Floats, y: Floats) -> None:
     for j in range(0, whole, PANEL):
         m = n - j
         if far:
-            for k in range(at + AHEAD, min(at + AHEAD + PANEL * m, n * (n + 1) // 2), 8):
+            for k in range(at + AHEAD, min(at + AHEAD + PANEL * m, _half_size(n)), 8):
                 _prefetch(P, k)
         _panel_step(_part(P, at, PANEL * m), m, _part(x, j, m), _part(y, j, m))
         at += PANEL * m
@@ -534,13 +541,13 @@ def _is_affine(kind: int) -> bool:
 
 @_inlined
 def _matrix_size(n: int, code: int) -> int:
-    """Numbers of the symmetric matrix of a quadratic, at least."""
-    return n if code & DIAGONAL else n * (n + 1) // 2
+    """Numbers of the symmetric matrix of a quadratic."""
+    return n if code & DIAGONAL else _half_size(n)
 
 
 @_inlined
 def _objective_size(problem: ProblemArrays, b: int) -> int:
-    """Numbers of a block, at least."""
+    """Numbers of a block that its gradient needs."""
     n, code = problem.dim, problem.objective_kind[b]
     if code == LEAST_SQUARES:
         return problem.objective_rows[b] * (1 + n)
@@ -549,7 +556,7 @@ def _objective_size(problem: ProblemArrays, b: int) -> int:
 
 @_inlined
 def _constraint_size(problem: ProblemArrays, b: int) -> int:
-    """Numbers of a block, at least."""
+    """Numbers of a block."""
     n, code = problem.dim, problem.constraint_kind[b]
     return 1 + problem.constraint_rows[b] * (2 + n) if _is_affine(code) else 2 + n + _matrix_size(n, code)
 
@@ -590,6 +597,9 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
     value = 0.0
     for b in range(problem.objective_ptr[like], problem.objective_ptr[like + 1]):
         code, data = problem.objective_kind[b], _part(problem.data, _place(problem, i, problem.objective_data[b]), n)
+        if code & GRAM:
+            code = LEAST_SQUARES if with_value else QUADRATIC
+            data = _part(data, n + _matrix_size(n, code) if with_value else 0, n)
         kind = code & ~DIAGONAL
         if kind == LINEAR:  # v += q
             _axpy(1.0, data, v)

@@ -55,7 +55,7 @@ def _check_codes() -> None:
     """The header is the source of every code; a mismatch means that the module was built from another version."""
     tables = (packing.OBJECTIVES, packing.CONSTRAINTS, packing.REGULARIZERS)
     codes = [pair for table in tables for pair in table.values()]
-    codes += [("FA_PANEL", packing.PANEL), ("FA_DIAGONAL", packing.DIAGONAL)]
+    codes += [("FA_PANEL", packing.PANEL), ("FA_DIAGONAL", packing.DIAGONAL), ("FA_GRAM", packing.GRAM)]
     codes += [("FA_OK", packing.OK), ("FA_NOT_FINITE", packing.NOT_FINITE), ("FA_BAD_AGENT", packing.BAD_AGENT)]
     codes += [(f"FA_MOMENTUM_{name.upper()}", code) for name, code in packing.MOMENTUM.items()]
     codes += [(f"FA_{name.upper()}", code) for code, name in enumerate(packing.MEASURES)]

@@ -6,13 +6,13 @@ Every tuple below is the C struct of the same fields; the header documents lengt
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastadapd import constraints, objectives, regularizers
-from fastadapd._terms import Floats, Term, is_diagonal
+from fastadapd._terms import Floats, Term, is_diagonal, transpose_multiply
 from fastadapd.network import Network
 from fastadapd.pieces import Pieces
 from fastadapd.problem import Group, Problem
@@ -40,6 +40,7 @@ REGULARIZERS: dict[type[Term], tuple[str, int]] = {
     regularizers.L2Ball: ("FA_L2_BALL", 4),
 }
 PANEL, DIAGONAL = 4, 16  # of symmetric matrices: rows of a panel, and what a diagonal one adds to the code of its term
+GRAM = 32  # what least squares with A'A add
 OK, NOT_FINITE, BAD_AGENT = 0, -1, -2
 _BLOCK = 1 << 16  # numbers placed at a time
 MOMENTUM = {"global": 0, "local": 1}
@@ -342,8 +343,24 @@ def _packed(term: Term, dim: int) -> list[tuple[Floats, int]]:
         if is_diagonal(P):
             parts.append((np.diagonal(P, axis1=-2, axis2=-1), 1))
         else:
-            parts += [(P[..., j : j + PANEL, j:], 2) for j in range(0, dim, PANEL)]
+            parts += _panels(P)
+    if _has_short_gram(term):
+        with np.errstate(over="ignore", invalid="ignore"):  # of A'b, which an activation would find out
+            parts = [(-transpose_multiply(term.A, term.b), 1),
+                     *_panels(np.matmul(np.swapaxes(term.A, -1, -2), term.A)), *parts]
     return parts
+
+
+def _panels(P: Floats) -> list[tuple[Floats, int]]:
+    return [(P[..., j : j + PANEL, j:], 2) for j in range(0, P.shape[-1], PANEL)]
+
+
+def _has_short_gram(term: Term) -> TypeGuard[objectives.LeastSquares]:
+    """Whether A'b and half of A'A are fewer numbers than A and b."""
+    if not isinstance(term, objectives.LeastSquares):
+        return False
+    m, n = term.A.shape[-2:]
+    return n + n * (n + 1) // 2 < m * (n + 1)
 
 
 def _starts(counts: NDArray[Any]) -> Longs:
@@ -359,4 +376,5 @@ def _size(parts: list[tuple[Floats, int]]) -> int:
 
 def _code(table: dict[type[Term], tuple[str, int]], term: Term) -> int:
     P = getattr(term, "P", None)
-    return table[type(term)][1] + (DIAGONAL if P is not None and is_diagonal(P) else 0)
+    kind = table[type(term)][1] + (DIAGONAL if P is not None and is_diagonal(P) else 0)
+    return kind + GRAM if _has_short_gram(term) else kind

@@ -263,10 +263,13 @@ static int test_every_term(void)
         1, 0.5, 0, 1, 1,        /* 33: norm2, omega, b, A: -1 */
         0.5, 0.25,              /* 38: weights of l1: 0.5 + 0.5 */
         1, 1, -1,               /* 40: the ball: radius, center: at the distance 1, 0 outside */
+        -4, -3, 2, 1, 1, 1,     /* 43: -A'b, A'A and once more */
+        1, 3, 1, 0, 1, 1,       /* 49: b, A */
     };
-    static const int64_t costs[] = {0, 2}, cost_data[] = {0, 2}, limits[] = {0, 4}, limit_data[] = {8, 16, 24, 33};
+    static const int64_t costs[] = {0, 2}, cost_data[][2] = {{0, 2}, {0, 43}}, limits[] = {0, 4}, limit_data[] = {8, 16, 24, 33};
     static const int64_t first[] = {0, 1, 2, 4};
-    static const int32_t cost_kind[] = {FA_LINEAR, FA_LEAST_SQUARES}, cost_rows[] = {1, 2};
+    static const int32_t cost_kind[][2] = {{FA_LINEAR, FA_LEAST_SQUARES}, {FA_LINEAR, FA_LEAST_SQUARES + FA_GRAM}};
+    static const int32_t cost_rows[] = {1, 2};
     static const int32_t limit_kind[] = {FA_ELLIPSOID, FA_QUADRATIC_INEQUALITY, FA_AFFINE_INEQUALITY, FA_AFFINE_EQUALITY};
     static const int32_t limit_rows[] = {1, 1, 2, 1};
     const double x[] = {1, -2}, theta[] = {1, 1, 1, 1, -2}, force[] = {0, 0}, step[] = {0.5};
@@ -275,11 +278,12 @@ static int test_every_term(void)
     const int64_t places[] = {0, 38, 38, 0, 40};
     const double rho[] = {0, 1, 0, 0, 0}, outside[] = {0, 0, 0, 2, 0};
     double g[5], out[FA_MEASURES], work[WORK];
-    for (int64_t k = 0; k < COUNT(kinds); ++k) {
+    for (int64_t l = 0; l < 2 * COUNT(kinds); ++l) {
+        const int64_t k = l / 2, gram = l % 2;
         if (kinds[k] == FA_BOX) continue; /* test_measure has it */
         const fa_problem one = {
-            .n_agents = 1, .dim = DIM, .objective_ptr = costs, .objective_kind = cost_kind,
-            .objective_rows = cost_rows, .objective_data = cost_data, .constraint_ptr = limits,
+            .n_agents = 1, .dim = DIM, .objective_ptr = costs, .objective_kind = cost_kind[gram],
+            .objective_rows = cost_rows, .objective_data = cost_data[gram], .constraint_ptr = limits,
             .constraint_kind = limit_kind, .constraint_rows = limit_rows, .constraint_data = limit_data,
             .constraint_first = first, .regularizer_kind = kinds + k, .regularizer_data = places + k, .data = numbers,
         };
