@@ -42,8 +42,8 @@ enum fa_constraint {
 };
 /* P is symmetric and kept by halves, in panels of FA_PANEL rows (fewer in the last): the panel of rows j, j+1, ... holds of
  * each row the entries j to n-1. Of a diagonal P, which the kind says by kind + FA_DIAGONAL, only the diagonal [n] is kept.
- * FA_LEAST_SQUARES + FA_GRAM: before b and A stand -A'b [n] and A'A, as a P. Gradients are computed from these, which pays where
- * they are shorter, and values from b and A. */
+ * FA_LEAST_SQUARES + FA_GRAM: before b and A stand -A'b [n] and A'A, as a P (+ FA_DIAGONAL if it is so). Gradients are computed
+ * from these, which pays where they are shorter, and values from b and A. */
 enum fa_layout {
     FA_PANEL = 4,
     FA_DIAGONAL = 16,

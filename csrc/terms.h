@@ -174,8 +174,8 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
         const double *data = fa_data(problem, i, problem->objective_data[b]);
         int32_t kind = problem->objective_kind[b];
         if (kind & FA_GRAM) {
-            kind = with_value ? FA_LEAST_SQUARES : FA_QUADRATIC;
             if (with_value) data += n + fa_matrix_size(n, kind);
+            kind = with_value ? FA_LEAST_SQUARES : FA_QUADRATIC + (kind & FA_DIAGONAL);
         }
         switch (kind & ~FA_DIAGONAL) {
         case FA_LINEAR: { /* v += q */

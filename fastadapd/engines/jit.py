@@ -598,8 +598,8 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
     for b in range(problem.objective_ptr[like], problem.objective_ptr[like + 1]):
         code, data = problem.objective_kind[b], _part(problem.data, _place(problem, i, problem.objective_data[b]), n)
         if code & GRAM:
-            code = LEAST_SQUARES if with_value else QUADRATIC
             data = _part(data, n + _matrix_size(n, code) if with_value else 0, n)
+            code = LEAST_SQUARES if with_value else QUADRATIC + (code & DIAGONAL)
         kind = code & ~DIAGONAL
         if kind == LINEAR:  # v += q
             _axpy(1.0, data, v)

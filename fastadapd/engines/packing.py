@@ -6,7 +6,7 @@ Every tuple below is the C struct of the same fields; the header documents lengt
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ REGULARIZERS: dict[type[Term], tuple[str, int]] = {
     regularizers.NonNegative: ("FA_NONNEGATIVE", 3),
     regularizers.L2Ball: ("FA_L2_BALL", 4),
 }
+_CODES = {kind: code for table in (OBJECTIVES, CONSTRAINTS, REGULARIZERS) for kind, (_, code) in table.items()}
 PANEL, DIAGONAL = 4, 16  # of symmetric matrices: rows of a panel, and what a diagonal one adds to the code of its term
 GRAM = 32  # what least squares with A'A add
 OK, NOT_FINITE, BAD_AGENT = 0, -1, -2
@@ -186,7 +187,9 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     """
     N, n = problem.n_agents, problem.dim
     groups = (*problem.objectives, *problem.regularizers, *problem.constraints)
-    parts = {id(group): _packed(group.term, n) for group in groups}
+    packed = {id(group): _packed(group.term, n) for group in groups}
+    codes = {key: code for key, (code, _) in packed.items()}
+    parts = {key: arrays for key, (_, arrays) in packed.items()}
     alike = all(len(group.agents) == N for group in groups)
     listed = 1 if alike else N
 
@@ -228,12 +231,12 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     costs, limits = _Blocks(listed, problem.objectives), _Blocks(listed, problem.constraints)
     for group in problem.objectives:
         rows = group.term.A.shape[-2] if isinstance(group.term, objectives.LeastSquares) else 1
-        costs.add(group, _code(OBJECTIVES, group.term), rows, place(group))
+        costs.add(group, codes[id(group)], rows, place(group))
     simple = _Blocks(listed, problem.regularizers)  # one each
     for group in problem.regularizers:
-        simple.add(group, _code(REGULARIZERS, group.term), 1, place(group))
+        simple.add(group, codes[id(group)], 1, place(group))
     for group in problem.constraints:
-        limits.add(group, _code(CONSTRAINTS, group.term), group.term.rows, place(group))
+        limits.add(group, codes[id(group)], group.term.rows, place(group))
     first = _starts(limits.rows)[:-1]
     return ProblemArrays(
         n_agents=N,
@@ -334,33 +337,30 @@ def _pack_matrix(B: Any, transpose: Any, owned_ptr: Any, owned_row: Any) -> Netw
     )
 
 
-def _packed(term: Term, dim: int) -> list[tuple[Floats, int]]:
-    """The numbers of a term, as views, each with its number of axes for one agent."""
+def _packed(term: Term, dim: int) -> tuple[int, list[tuple[Floats, int]]]:
+    """The code of a term, and its numbers, as views, each with its number of axes for one agent."""
+    code = _CODES[type(term)]
     arrays = term.packed_for(dim) if isinstance(term, regularizers.Regularizer) else term.packed()
     parts = list(zip(arrays, term._axes.values(), strict=True))
     if "P" in term._axes:  # symmetric, and the last
         P, _ = parts.pop()
-        if is_diagonal(P):
-            parts.append((np.diagonal(P, axis1=-2, axis2=-1), 1))
-        else:
-            parts += _panels(P)
-    if _has_short_gram(term):
-        with np.errstate(over="ignore", invalid="ignore"):  # of A'b, which an activation would find out
-            parts = [(-transpose_multiply(term.A, term.b), 1),
-                     *_panels(np.matmul(np.swapaxes(term.A, -1, -2), term.A)), *parts]
-    return parts
+        shape, halves = _halved(P)
+        return code + shape, parts + halves
+    if isinstance(term, objectives.LeastSquares):
+        m, n = term.A.shape[-2:]
+        if n + n * (n + 1) // 2 < 2 / 3 * m * (n + 1):  # A'b and half of A'A are clearly shorter than A and b
+            with np.errstate(over="ignore", invalid="ignore"):  # of A'b, which an activation would find out
+                q = -transpose_multiply(term.A, term.b)
+            shape, halves = _halved(np.matmul(np.swapaxes(term.A, -1, -2), term.A))
+            return code + GRAM + shape, [(q, 1), *halves, *parts]
+    return code, parts
 
 
-def _panels(P: Floats) -> list[tuple[Floats, int]]:
-    return [(P[..., j : j + PANEL, j:], 2) for j in range(0, P.shape[-1], PANEL)]
-
-
-def _has_short_gram(term: Term) -> TypeGuard[objectives.LeastSquares]:
-    """Whether A'b and half of A'A are fewer numbers than A and b."""
-    if not isinstance(term, objectives.LeastSquares):
-        return False
-    m, n = term.A.shape[-2:]
-    return n + n * (n + 1) // 2 < m * (n + 1)
+def _halved(P: Floats) -> tuple[int, list[tuple[Floats, int]]]:
+    """A symmetric matrix by panels, or its diagonal with the code of that."""
+    if is_diagonal(P):
+        return DIAGONAL, [(np.diagonal(P, axis1=-2, axis2=-1), 1)]
+    return 0, [(P[..., j : j + PANEL, j:], 2) for j in range(0, P.shape[-1], PANEL)]
 
 
 def _starts(counts: NDArray[Any]) -> Longs:
@@ -372,9 +372,3 @@ def _starts(counts: NDArray[Any]) -> Longs:
 
 def _size(parts: list[tuple[Floats, int]]) -> int:
     return sum(math.prod(a.shape[a.ndim - axes :]) for a, axes in parts)
-
-
-def _code(table: dict[type[Term], tuple[str, int]], term: Term) -> int:
-    P = getattr(term, "P", None)
-    kind = table[type(term)][1] + (DIAGONAL if P is not None and is_diagonal(P) else 0)
-    return kind + GRAM if _has_short_gram(term) else kind
