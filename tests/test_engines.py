@@ -177,8 +177,9 @@ def test_diagonal_and_nearly_diagonal_matrices_agree(loops, diagonal):
     P[:, 0] = P[:, :, 0] = 0.0  # neither is a zero on the diagonal an entry that counts,
     if not diagonal:
         P[:, 1, 1] = P[:, -1, -1] = P[:, 1, -1] = P[:, -1, 1] = 1.0  # nor an entry beside it for one on it
+    A = np.eye(n) if diagonal else np.eye(n) + 0.1 * np.eye(n, k=n - 1)
     problem = fa.Problem(
-        fa.objectives.Quadratic(P, rng.normal(size=(N, n))),
+        [fa.objectives.Quadratic(P, rng.normal(size=(N, n))), fa.objectives.LeastSquares(A, rng.normal(size=(N, n)))],
         fa.regularizers.Box(-2, 2),
         [
             fa.constraints.Ellipsoid(P, rng.normal(size=(N, n)), 0.5),

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,29 +42,25 @@ def test_c_library_without_python(tmp_path, name, flags):
     if missing:
         assert os.environ.get("FASTADAPD_REQUIRE_C") != "1", f"FASTADAPD_REQUIRE_C=1, but there is {missing}"
         pytest.skip(missing)
-    program = tmp_path / name
-    command = [
-        *cc,
-        "-std=c11",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-Wno-unknown-pragmas",
-        *flags,
-        f"-I{ROOT / 'csrc'}",
-        str(ROOT / f"tests/c/{name}.c"),
-        *map(str, sources),
-        "-o",
-        str(program),
-        "-lm",
-        "-pthread",
-    ]
     if flags is THREAD_SANITIZER:
         trial = tmp_path / "trial.c"
         trial.write_text("int main(void) { return 0; }\n")
         built = subprocess.run([*cc, *flags, str(trial), "-o", str(tmp_path / "trial")], capture_output=True)
         if built.returncode or subprocess.run([str(tmp_path / "trial")], capture_output=True).returncode:
             pytest.skip("no thread sanitizer here")
-    for step in (command, [str(program)]):
-        done = subprocess.run(step, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"{shlex.join(step)}\n{done.stdout}{done.stderr}"
+
+    def run(*command):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+
+    def compiled(source):
+        target = str(tmp_path / f"{source.stem}.o")
+        run(*cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", *flags, f"-I{ROOT / 'csrc'}", "-c",
+            str(source), "-o", target)
+        return target
+
+    program = str(tmp_path / name)
+    with ThreadPoolExecutor() as pool:
+        objects = list(pool.map(compiled, [ROOT / f"tests/c/{name}.c", *sources]))
+    run(*cc, *flags, *objects, "-o", program, "-lm", "-pthread")
+    run(program)
