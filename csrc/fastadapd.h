@@ -41,9 +41,9 @@ enum fa_constraint {
     FA_AFFINE_EQUALITY = 3        /* norm2, omega[m], b[m], A[m*n]:   Ax - b = 0                                     */
 };
 /* P is symmetric and kept by halves, in panels of FA_PANEL rows (fewer in the last): the panel of rows j, j+1, ... holds of
- * each row the entries j to n-1. Of a diagonal P, which the kind says by kind + FA_DIAGONAL, only the diagonal [n] is kept.
- * FA_LEAST_SQUARES + FA_GRAM: before b and A stand -A'b [n] and A'A, as a P (+ FA_DIAGONAL if it is so). Gradients are computed
- * from these, which pays where they are shorter, and values from b and A. */
+ * each row the entries j to n-1. Of a diagonal P, or a diagonal A of least squares (m = n), which the kind says by
+ * kind + FA_DIAGONAL, only the diagonal [n] is kept. FA_LEAST_SQUARES + FA_GRAM: before b and A stand -A'b [n] and A'A, as a P.
+ * Gradients are computed from these, which pays where they are shorter, and values from b and A. */
 enum fa_layout {
     FA_PANEL = 4,
     FA_DIAGONAL = 16,

@@ -174,8 +174,8 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
         const double *data = fa_data(problem, i, problem->objective_data[b]);
         int32_t kind = problem->objective_kind[b];
         if (kind & FA_GRAM) {
-            if (with_value) data += n + fa_matrix_size(n, kind);
-            kind = with_value ? FA_LEAST_SQUARES : FA_QUADRATIC + (kind & FA_DIAGONAL);
+            kind = with_value ? FA_LEAST_SQUARES : FA_QUADRATIC;
+            if (with_value) data += n + fa_half_size(n);
         }
         switch (kind & ~FA_DIAGONAL) {
         case FA_LINEAR: { /* v += q */
@@ -202,6 +202,16 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
         }
         case FA_LEAST_SQUARES: {
             const int64_t m = problem->objective_rows[b];
+            if (kind & FA_DIAGONAL) {
+                const double *A = data + n;
+#pragma omp simd
+                for (int64_t j = 0; j < n; ++j) v[j] += A[j] * (A[j] * x[j] - data[j]);
+                for (int64_t j = 0; with_value && j < n; ++j) {
+                    const double e = A[j] * x[j] - data[j];
+                    value += 0.5 * e * e;
+                }
+                break;
+            }
             value += fa_least_squares_gradient(n, m, data, data + m, x, v);
             break;
         }

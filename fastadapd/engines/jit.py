@@ -359,6 +359,25 @@ def _add_diagonal(q: Floats, P: Floats, x: Floats, y: Floats) -> None:
 
 
 @_inlined
+def _add_diagonal_residual(b: Floats, A: Floats, x: Floats, y: Floats) -> float:
+    """y <- y + A (A x - b) for a diagonal A, as long as y; returns |Ax - b|^2 / 2."""
+    _unaliased()
+    n, minus, square4 = y.size, _spread(-1.0), _spread(0.0)
+    for j in range(0, _whole(n), 4):
+        A4 = _load(A, j)
+        e4 = _madd(_mul(A4, _load(x, j)), minus, _load(b, j))
+        _store(y, j, _madd(_load(y, j), A4, e4))
+        square4 = _madd(square4, e4, e4)
+    square = _sum(square4)
+    for k in range(n & 3):
+        j = _whole(n) + k
+        e = A[j] * x[j] - b[j]
+        y[j] += A[j] * e
+        square += e * e
+    return 0.5 * square
+
+
+@_inlined
 def _begin_ellipsoid(x: Floats, c: Floats, y: Floats, J: Floats) -> None:
     """y <- x - c, and J <- 0 for P y to come."""
     _unaliased()
@@ -598,8 +617,8 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
     for b in range(problem.objective_ptr[like], problem.objective_ptr[like + 1]):
         code, data = problem.objective_kind[b], _part(problem.data, _place(problem, i, problem.objective_data[b]), n)
         if code & GRAM:
-            data = _part(data, n + _matrix_size(n, code) if with_value else 0, n)
-            code = LEAST_SQUARES if with_value else QUADRATIC + (code & DIAGONAL)
+            code = LEAST_SQUARES if with_value else QUADRATIC
+            data = _part(data, n + _half_size(n) if with_value else 0, n)
         kind = code & ~DIAGONAL
         if kind == LINEAR:  # v += q
             _axpy(1.0, data, v)
@@ -618,6 +637,8 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
             else:
                 _multiply(code, far, P, x, v)
                 _axpy(1.0, q, v)
+        elif code == LEAST_SQUARES + DIAGONAL:
+            value += _add_diagonal_residual(data, _part(data, n, n), x, v)
         elif kind == LEAST_SQUARES:
             value += _least_squares_gradient(problem.objective_rows[b], data, x, v)
     return value

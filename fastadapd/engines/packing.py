@@ -40,8 +40,8 @@ REGULARIZERS: dict[type[Term], tuple[str, int]] = {
     regularizers.L2Ball: ("FA_L2_BALL", 4),
 }
 _CODES = {kind: code for table in (OBJECTIVES, CONSTRAINTS, REGULARIZERS) for kind, (_, code) in table.items()}
-PANEL, DIAGONAL = 4, 16  # of symmetric matrices: rows of a panel, and what a diagonal one adds to the code of its term
-GRAM = 32  # what least squares with A'A add
+PANEL = 4  # rows of a panel of a symmetric matrix
+DIAGONAL, GRAM = 16, 32  # what a diagonal matrix, and least squares with A'A, add to the code of a term
 OK, NOT_FINITE, BAD_AGENT = 0, -1, -2
 _BLOCK = 1 << 16  # numbers placed at a time
 MOMENTUM = {"global": 0, "local": 1}
@@ -344,23 +344,23 @@ def _packed(term: Term, dim: int) -> tuple[int, list[tuple[Floats, int]]]:
     parts = list(zip(arrays, term._axes.values(), strict=True))
     if "P" in term._axes:  # symmetric, and the last
         P, _ = parts.pop()
-        shape, halves = _halved(P)
-        return code + shape, parts + halves
+        if is_diagonal(P):
+            return code + DIAGONAL, [*parts, (np.diagonal(P, axis1=-2, axis2=-1), 1)]
+        return code, parts + _panels(P)
     if isinstance(term, objectives.LeastSquares):
         m, n = term.A.shape[-2:]
+        if m == n and is_diagonal(term.A):
+            return code + DIAGONAL, [(term.b, 1), (np.diagonal(term.A, axis1=-2, axis2=-1), 1)]
         if n + n * (n + 1) // 2 < 2 / 3 * m * (n + 1):  # A'b and half of A'A are clearly shorter than A and b
             with np.errstate(over="ignore", invalid="ignore"):  # of A'b, which an activation would find out
                 q = -transpose_multiply(term.A, term.b)
-            shape, halves = _halved(np.matmul(np.swapaxes(term.A, -1, -2), term.A))
-            return code + GRAM + shape, [(q, 1), *halves, *parts]
+            return code + GRAM, [(q, 1), *_panels(np.matmul(np.swapaxes(term.A, -1, -2), term.A)), *parts]
     return code, parts
 
 
-def _halved(P: Floats) -> tuple[int, list[tuple[Floats, int]]]:
-    """A symmetric matrix by panels, or its diagonal with the code of that."""
-    if is_diagonal(P):
-        return DIAGONAL, [(np.diagonal(P, axis1=-2, axis2=-1), 1)]
-    return 0, [(P[..., j : j + PANEL, j:], 2) for j in range(0, P.shape[-1], PANEL)]
+def _panels(P: Floats) -> list[tuple[Floats, int]]:
+    """A symmetric matrix by halves."""
+    return [(P[..., j : j + PANEL, j:], 2) for j in range(0, P.shape[-1], PANEL)]
 
 
 def _starts(counts: NDArray[Any]) -> Longs:
