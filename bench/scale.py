@@ -10,8 +10,8 @@ many random edges, 3 N in all. Every size runs in a process of its own.
 * nanoseconds per activation: the clock of the default method, every agent once per epoch in random order;
 * memory: the most that was resident, less what the imports took before there was any data, over the bytes of the arrays
   and the list of edges. The data itself counts, so the ratio is above 1. `packed`: before the first activation,
-  `running`: after two epochs, when all state has been written to; `solved`: after `--epochs`, with the acceleration
-  (from the 20th on). The state alone of the edge form, x, its sum, and a vector per edge, is 1.8 times the data, and the
+  `running`: after two epochs, when all state has been written to; `solved`: after `--epochs`, from the 20th on with the
+  acceleration. The state alone of the edge form, x, its sum, and a vector per edge, is 1.8 times the data, and the
   packed copy 0.9.
 """
 
