@@ -157,7 +157,10 @@ class Anderson:
         return True
 
     def _keep(self, last: _Pair, now: _Pair, change: Floats, length: float) -> None:
-        """Put the change of the residual, of this length, and that of the image into memory; it is overwritten."""
+        """Put the changes between two pairs of residual and image into memory.
+
+        `change`, that of the residual, of this length, is overwritten.
+        """
         (residual, after), (_, image) = now, last
         m, k = len(self._scale), self._count % len(self._gram)
         change *= 1.0 / length

@@ -142,7 +142,7 @@ class Evaluator:
             suboptimality=abs(fun - self._optimum) / max(1.0, abs(self._optimum)),
             infeasibility=violation,
             consensus_violation=_relative(*(_spread(x * self._units) if self._units is not None else (apart, length))),
-            residual=max(parts) if all(map(math.isfinite, parts)) else np.inf,
+            residual=max(parts) if all(map(math.isfinite, (*parts, gradient, fun))) else np.inf,
             primal=primal,
             stationarity=stationarity,
             complementarity=complementarity,

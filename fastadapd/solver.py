@@ -30,7 +30,7 @@ _CHECKPOINT = {"method", "kind", "shape", "state", "extra", "stream", "rows", "n
 _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half as many have passed ...
 _FALL = 0.5  # ... and none where the residual has fallen to this share since the last
 _STALL_EPOCHS = 60_000
-_NEAR = 10.0  # times tol: checks begin where the residual is expected below; few fall by more within 10 epochs
+_NEAR = 10.0  # times tol: checks begin where the residual is expected below; few fall to a tenth within 10 epochs
 _SUDDEN = 1e-4  # within the first 10 epochs the residual hardly falls to a smaller share
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
@@ -388,18 +388,16 @@ class Solver:
             return False
         if now >= self._next_proof or self._is_long_ago(now):
             return False
-        movement, (then, residual), tens = self._run.movement, self._checked, 10 * self.problem.n_agents
-        if then == 0 and 0 < now <= tens:
+        movement, (then, residual) = self._run.movement, self._checked
+        if then == 0 and 0 < now <= 10 * self.problem.n_agents:
             expected = _SUDDEN * residual
         elif self._pace is not None and movement is not None:
             expected = self._pace * movement
-        elif then > 0:
-            expected = residual * _NEAR ** -((now - then) / tens)
         else:
             return False
         if not _NEAR * self._tol < expected < np.inf:
             return False
-        self._next_check = now + tens
+        self._next_check = now + 10 * self.problem.n_agents
         return True
 
     def _is_solved(self, residual: float) -> bool:

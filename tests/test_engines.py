@@ -12,6 +12,7 @@ from strategies import CONSTRAINTS, REGULARIZERS, Instance, instances, random_in
 
 import fastadapd as fa
 from fastadapd import engines
+from fastadapd.engines import packing
 
 # What follows the specification to rounding: 1e-10 of the largest number of the array. Sums in another order differ by
 # about 1e-16 of their terms, and the maps that are iterated (proximal, with steps of the theory) hardly amplify it.
@@ -179,7 +180,8 @@ def test_diagonal_and_nearly_diagonal_matrices_agree(loops, diagonal):
         P[:, 1, 1] = P[:, -1, -1] = P[:, 1, -1] = P[:, -1, 1] = 1.0  # nor an entry beside it for one on it
     A = np.eye(n) if diagonal else np.eye(n) + 0.1 * np.eye(n, k=n - 1)
     problem = fa.Problem(
-        [fa.objectives.Quadratic(P, rng.normal(size=(N, n))), fa.objectives.LeastSquares(A, rng.normal(size=(N, n)))],
+        [fa.objectives.Quadratic(P, rng.normal(size=(N, n))), fa.objectives.LeastSquares(A, rng.normal(size=(N, n))),
+         fa.objectives.LeastSquares(rng.normal(size=(N, 5, n)), np.ones(5))],
         fa.regularizers.Box(-2, 2),
         [
             fa.constraints.Ellipsoid(P, rng.normal(size=(N, n)), 0.5),
@@ -193,13 +195,30 @@ def test_diagonal_and_nearly_diagonal_matrices_agree(loops, diagonal):
     assert_measures_agree(instance, loops, 4, shared=True)
 
 
+LEAST_SQUARES = packing.OBJECTIVES[fa.objectives.LeastSquares][1]
+
+
+def kinds(*costs):
+    return packing.pack_problem(fa.Problem(list(costs), n_agents=1)).objective_kind.tolist()
+
+
+def test_least_squares_are_packed_as_what_is_short():
+    rng = np.random.default_rng(0)
+    long, diagonal, short = rng.normal(size=(12, 6)), np.diag(rng.normal(size=6)), rng.normal(size=(2, 6))
+    heavy = long * np.where(np.arange(12) == 3, 200, 1)[:, None]  # one row outweighs the others
+    found = kinds(*(fa.objectives.LeastSquares(A, np.ones(len(A))) for A in (long, diagonal, short, heavy)))
+    assert found == [LEAST_SQUARES + packing.GRAM, LEAST_SQUARES + packing.DIAGONAL, LEAST_SQUARES, LEAST_SQUARES]
+
+
 def test_least_squares_by_their_gram_matrix_are_as_exact(engine):
     """Where A'A is shorter than A, loops use that; its error is what rounding A and b alone may cause."""
     n, m, rng = 4, 30, np.random.default_rng(0)
-    A = np.geomspace(1e-6, 1e6, m)[:, None] * rng.normal(size=(m, n)) * np.geomspace(1e-5, 1e5, n)
+    A = rng.normal(size=(m, n)) * np.geomspace(1e-5, 1e5, n)
+    A *= np.geomspace(0.2, 5, m)[:, None] / np.linalg.norm(A, axis=1, keepdims=True)
     x = rng.normal(size=n) / np.geomspace(1e-5, 1e5, n)
     b = A @ x + 1e-9 * rng.normal(size=m)  # hardly anything is left over
     problem = fa.Problem(fa.objectives.LeastSquares(A, b), n_agents=1)
+    assert kinds(fa.objectives.LeastSquares(A, b)) == [LEAST_SQUARES + packing.GRAM]
     run = fa.Solver(problem, fa.Network([], n_agents=1), engine=engine, x0=2 * x, tol=0,
                     method=fa.methods.ADAPD(steps=fa.FixedSteps(1.0, 1.0, 1.0)))
     run.run(1)

@@ -642,6 +642,13 @@ def test_dpda_goes_on_over_another_network():
     np.testing.assert_allclose(force, NETWORK.laplacian @ before.consensus_multipliers, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_costs_whose_gradients_overflow_are_never_solved(engine):
+    A = np.random.default_rng(0).normal(size=(6, 4, 3)) * 1e10
+    result = fa.solve(fa.Problem(fa.objectives.LeastSquares(A, np.full(4, 1e300))), path(6), engine=engine, rng=0)
+    assert result.status == fa.Status.DIVERGED and result.residual == np.inf
+
+
 def test_an_update_keeps_its_memory_beside_room_for_as_much():
     """However often, and what is summed up over the agents grows with it."""
     run = fa.Solver(PROBLEM, NETWORK, method=ADAPD(memory=4), rng=0, tol=0)

@@ -1117,14 +1117,14 @@ def _adapd_for(n: int) -> Any:
     if n > UNROLLED:
         return adapd
 
-    @_kernel
     def unrolled(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, agents: Ints, state: ADAPDState,
                  work: Floats) -> int:
         known = ProblemArrays(problem.n_agents, n, *problem[2:])
         w = _Work(_local(n), _local(n), _local(n), _local(n), _local(n))
         return _wake_all(known, network, steps, agents, state, w)
 
-    return unrolled
+    unrolled.__qualname__ = f"adapd_{n}"  # a file of its own: processes that write to one could mix up their kernels
+    return _kernel(unrolled)
 
 
 @_kernel

@@ -44,6 +44,7 @@ PANEL = 4  # rows of a panel of a symmetric matrix
 DIAGONAL, GRAM = 16, 32  # what a diagonal matrix, and least squares with A'A, add to the code of a term
 OK, NOT_FINITE, BAD_AGENT = 0, -1, -2
 _BLOCK = 1 << 16  # numbers placed at a time
+_HEAVY = 1e4  # times the median square of a row of least squares
 MOMENTUM = {"global": 0, "local": 1}
 MEASURES = ("value", "violation", "distance", "complementarity", "stationarity", "gradient", "reaction", "force")
 
@@ -187,16 +188,15 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     """
     N, n = problem.n_agents, problem.dim
     groups = (*problem.objectives, *problem.regularizers, *problem.constraints)
-    packed = {id(group): _packed(group.term, n) for group in groups}
-    codes = {key: code for key, (code, _) in packed.items()}
-    parts = {key: arrays for key, (_, arrays) in packed.items()}
+    codes = {id(group): _code(group.term) for group in groups}
+    sizes = {id(group): _size(_arrays(next(group.term.parts(1))[1], n, codes[id(group)])) for group in groups}
     alike = all(len(group.agents) == N for group in groups)
     listed = 1 if alike else N
 
     # data: first what is shared, then one stretch per agent
     shared_size, own_size = 0, np.zeros(N, dtype=np.int64)
     for group in groups:
-        size = _size(parts[id(group)])
+        size = sizes[id(group)]
         if group.term.n_agents is None and len(group.agents) > 1:
             shared_size += size
         else:
@@ -207,7 +207,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
 
     def place(group: Group) -> Longs | int:
         nonlocal next_shared
-        arrays, size = parts[id(group)], _size(parts[id(group)])
+        size, code = sizes[id(group)], codes[id(group)]
         if group.term.n_agents is None:
             if len(group.agents) > 1:
                 start = next_shared
@@ -215,17 +215,17 @@ def pack_problem(problem: Problem) -> ProblemArrays:
             else:
                 start = int(next_own[group.agents[0]])
                 next_own[group.agents] += size
-            data[start : start + size] = np.concatenate([a.reshape(-1) for a, _ in arrays]) if arrays else 0.0
+            if size:
+                data[start : start + size] = np.concatenate([a.reshape(-1) for a, _ in _arrays(group.term, n, code)])
             return start
         starts = next_own[group.agents]
         next_own[group.agents] += size
-        to = starts.copy()
-        for array, axes in arrays:
-            width = math.prod(array.shape[array.ndim - axes :])
-            for k in range(0, len(to), step := max(1, _BLOCK // width)):
-                part = array[k : k + step] if array.ndim > axes else array
-                data[to[k : k + step, None] + np.arange(width)] = part.reshape(-1, width)
-            to += width
+        for at, part in group.term.parts(max(1, _BLOCK // max(1, size))):
+            to = starts[at].copy()
+            for array, axes in _arrays(part, n, code):
+                width = math.prod(array.shape[array.ndim - axes :])
+                data[to[:, None] + np.arange(width)] = array.reshape(-1, width)
+                to += width
         return starts
 
     costs, limits = _Blocks(listed, problem.objectives), _Blocks(listed, problem.constraints)
@@ -337,25 +337,38 @@ def _pack_matrix(B: Any, transpose: Any, owned_ptr: Any, owned_row: Any) -> Netw
     )
 
 
-def _packed(term: Term, dim: int) -> tuple[int, list[tuple[Floats, int]]]:
-    """The code of a term, and its numbers, as views, each with its number of axes for one agent."""
-    code = _CODES[type(term)]
-    arrays = term.packed_for(dim) if isinstance(term, regularizers.Regularizer) else term.packed()
-    parts = list(zip(arrays, term._axes.values(), strict=True))
-    if "P" in term._axes:  # symmetric, and the last
-        P, _ = parts.pop()
-        if is_diagonal(P):
-            return code + DIAGONAL, [*parts, (np.diagonal(P, axis1=-2, axis2=-1), 1)]
-        return code, parts + _panels(P)
+def _code(term: Term) -> int:
+    """What the loops know the term by."""
+    P, code = getattr(term, "P", None), _CODES[type(term)]
+    if P is not None:
+        return code + DIAGONAL if is_diagonal(P) else code
     if isinstance(term, objectives.LeastSquares):
         m, n = term.A.shape[-2:]
         if m == n and is_diagonal(term.A):
-            return code + DIAGONAL, [(term.b, 1), (np.diagonal(term.A, axis1=-2, axis2=-1), 1)]
-        if n + n * (n + 1) // 2 < 2 / 3 * m * (n + 1):  # A'b and half of A'A are clearly shorter than A and b
-            with np.errstate(over="ignore", invalid="ignore"):  # of A'b, which an activation would find out
-                q = -transpose_multiply(term.A, term.b)
-            return code + GRAM, [(q, 1), *_panels(np.matmul(np.swapaxes(term.A, -1, -2), term.A)), *parts]
-    return code, parts
+            return code + DIAGONAL
+        if n + sum(min(PANEL, j) * j for j in range(n, 0, -PANEL)) < 2 / 3 * m * (n + 1) and _weigh_alike(term.A):
+            return code + GRAM  # A'b and half of A'A are clearly shorter than A and b
+    return code
+
+
+def _weigh_alike(A: Floats) -> bool:
+    """Whether no row is much heavier than most: the rounding of its A'A, unlike its own, would move all coordinates."""
+    weights = np.einsum("...i,...i->...", A, A)
+    return bool(weights.max(initial=0.0) <= _HEAVY * np.median(weights[weights > 0])) if weights.any() else True
+
+
+def _arrays(term: Term, dim: int, code: int) -> list[tuple[Floats, int]]:
+    """The numbers of a term of this code, as views where they can be, each with its number of axes for one agent."""
+    given = term.packed_for(dim) if isinstance(term, regularizers.Regularizer) else term.packed()
+    parts = list(zip(given, term._axes.values(), strict=True))
+    if isinstance(term, objectives.LeastSquares) and code & GRAM:
+        with np.errstate(over="ignore", invalid="ignore"):  # of A'b, which an activation would find out
+            q = -transpose_multiply(term.A, term.b)
+        return [(q, 1), *_panels(np.matmul(np.swapaxes(term.A, -1, -2), term.A)), *parts]
+    if "P" in term._axes or code & DIAGONAL:  # the last is a square matrix
+        matrix, _ = parts.pop()
+        parts += [(np.diagonal(matrix, axis1=-2, axis2=-1), 1)] if code & DIAGONAL else _panels(matrix)
+    return parts
 
 
 def _panels(P: Floats) -> list[tuple[Floats, int]]:

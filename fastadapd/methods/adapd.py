@@ -66,11 +66,11 @@ class ADAPD(Method):
         momentum.
     memory : int
         Anderson acceleration: how many earlier points to extrapolate from, every 10 epochs (0: none); no more than fit
-        into 1 GiB, with 8 bytes for every number in x, lambda and theta. With adaptive steps and a clock that repeats
-        itself only ("repeated", the default, and "cyclic"). After `Solver.update` on the same network these points
-        stay, and as many new ones find room beside them. Each extrapolation, like each change of the weight, needs a
-        few sums over all agents; a network adds them up along a tree with two messages per agent, which are counted as
-        communications.
+        into 1 GiB, with 8 bytes for every number in x, lambda, theta and g. With adaptive steps and a clock that
+        repeats itself only ("repeated", the default, and "cyclic"). After `Solver.update` on the same network these
+        points stay, and as many new ones find room beside them. Each extrapolation, like each change of the weight,
+        needs a few sums over all agents; a network adds them up along a tree with two messages per agent, which are
+        counted as communications.
     multiplier_bound, jacobian_bound : array_like, shape () or (n_agents,), optional
         T_i and C_i of the theory steps.
 
