@@ -195,6 +195,15 @@ def test_diagonal_and_nearly_diagonal_matrices_agree(loops, diagonal):
     assert_measures_agree(instance, loops, 4, shared=True)
 
 
+def test_numba_keeps_the_loops_of_each_number_of_coordinates_apart():
+    """In one file of its cache, processes that compile at the same time could mix them up."""
+    if "numba" in MISSING:
+        pytest.skip(f"engine 'numba': {MISSING['numba']}")
+    from fastadapd.engines import jit
+
+    assert len({jit._adapd_for(n).py_func.__qualname__ for n in range(1, jit.UNROLLED + 2)}) == jit.UNROLLED + 1
+
+
 LEAST_SQUARES = packing.OBJECTIVES[fa.objectives.LeastSquares][1]
 
 
