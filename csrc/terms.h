@@ -173,7 +173,7 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
     for (int64_t b = problem->objective_ptr[like]; b < problem->objective_ptr[like + 1]; ++b) {
         const double *data = fa_data(problem, i, problem->objective_data[b]);
         int32_t kind = problem->objective_kind[b];
-        if (kind & FA_GRAM) {
+        if (kind & FA_GRAM) { /* the gradient is A'A x - A'b, that of a quadratic */
             kind = with_value ? FA_LEAST_SQUARES : FA_QUADRATIC;
             if (with_value) data += n + fa_half_size(n);
         }
@@ -200,7 +200,7 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
             }
             break;
         }
-        case FA_LEAST_SQUARES: {
+        case FA_LEAST_SQUARES: { /* v += A'(Ax - b) */
             const int64_t m = problem->objective_rows[b];
             if (kind & FA_DIAGONAL) {
                 const double *A = data + n;

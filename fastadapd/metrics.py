@@ -12,7 +12,7 @@ G is typical of the agents' cost gradients, so that no large costs hide the othe
 a cost, each the largest of ``|grad f_i(x_i)|``, ``|grad f_i(0)|`` (plus the weights of an l1 term) and
 ``L_i X / 1000``, it is the median or, if that is less, the larger of the lower quartile and
 ``|sum_i grad f_i(0)| / N``; and 1e-9 of the largest at least. G_0 is the same without x. Without any cost every
-feasible point is optimal, and only the first two count.
+feasible point is optimal, and only the first two count. Where costs or their gradients overflow, it is infinite.
 
 X is 1, or a length of the problem if that is shorter: the median distance from the origin to the agents'
 unconstrained optima (``|grad f_i(0)| / L_i``) and to the boundaries of their constraints

@@ -616,7 +616,7 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
     value = 0.0
     for b in range(problem.objective_ptr[like], problem.objective_ptr[like + 1]):
         code, data = problem.objective_kind[b], _part(problem.data, _place(problem, i, problem.objective_data[b]), n)
-        if code & GRAM:
+        if code & GRAM:  # the gradient is A'A x - A'b, that of a quadratic
             code = LEAST_SQUARES if with_value else QUADRATIC
             data = _part(data, n + _half_size(n) if with_value else 0, n)
         kind = code & ~DIAGONAL
@@ -637,7 +637,7 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
             else:
                 _multiply(code, far, P, x, v)
                 _axpy(1.0, q, v)
-        elif code == LEAST_SQUARES + DIAGONAL:
+        elif code == LEAST_SQUARES + DIAGONAL:  # v += A'(Ax - b)
             value += _add_diagonal_residual(data, _part(data, n, n), x, v)
         elif kind == LEAST_SQUARES:
             value += _least_squares_gradient(problem.objective_rows[b], data, x, v)

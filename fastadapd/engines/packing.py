@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastadapd import constraints, objectives, regularizers
-from fastadapd._terms import Floats, Term, is_diagonal, transpose_multiply
+from fastadapd._terms import Floats, Term, dot, is_diagonal, transpose_multiply
 from fastadapd.network import Network
 from fastadapd.pieces import Pieces
 from fastadapd.problem import Group, Problem
@@ -189,7 +189,9 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     N, n = problem.n_agents, problem.dim
     groups = (*problem.objectives, *problem.regularizers, *problem.constraints)
     codes = {id(group): _code(group.term) for group in groups}
-    sizes = {id(group): _size(_arrays(next(group.term.parts(1))[1], n, codes[id(group)])) for group in groups}
+    # of the first agent, or of all where a term is shared
+    first = {id(group): _arrays(next(group.term.parts(1))[1], n, codes[id(group)]) for group in groups}
+    sizes = {key: sum(math.prod(a.shape[a.ndim - axes :]) for a, axes in arrays) for key, arrays in first.items()}
     alike = all(len(group.agents) == N for group in groups)
     listed = 1 if alike else N
 
@@ -216,7 +218,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
                 start = int(next_own[group.agents[0]])
                 next_own[group.agents] += size
             if size:
-                data[start : start + size] = np.concatenate([a.reshape(-1) for a, _ in _arrays(group.term, n, code)])
+                data[start : start + size] = np.concatenate([a.reshape(-1) for a, _ in first[id(group)]])
             return start
         starts = next_own[group.agents]
         next_own[group.agents] += size
@@ -237,7 +239,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
         simple.add(group, codes[id(group)], 1, place(group))
     for group in problem.constraints:
         limits.add(group, codes[id(group)], group.term.rows, place(group))
-    first = _starts(limits.rows)[:-1]
+    first_row = _starts(limits.rows)[:-1]
     return ProblemArrays(
         n_agents=N,
         dim=n,
@@ -253,7 +255,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
         constraint_kind=limits.kind,
         constraint_rows=limits.rows,
         constraint_data=limits.data,
-        constraint_first=first,
+        constraint_first=first_row,
         regularizer_kind=simple.kind,
         regularizer_data=simple.data,
         data=data,
@@ -353,8 +355,9 @@ def _code(term: Term) -> int:
 
 def _weigh_alike(A: Floats) -> bool:
     """Whether no row is much heavier than most: the rounding of its A'A, unlike its own, would move all coordinates."""
-    weights = np.einsum("...i,...i->...", A, A)
-    return bool(weights.max(initial=0.0) <= _HEAVY * np.median(weights[weights > 0])) if weights.any() else True
+    weights = dot(A, A)
+    weights = weights[weights > 0]
+    return not weights.size or bool(weights.max() <= _HEAVY * np.median(weights))
 
 
 def _arrays(term: Term, dim: int, code: int) -> list[tuple[Floats, int]]:
@@ -381,7 +384,3 @@ def _starts(counts: NDArray[Any]) -> Longs:
     starts = np.zeros(len(counts) + 1, dtype=np.int64)
     np.cumsum(counts, out=starts[1:])
     return starts
-
-
-def _size(parts: list[tuple[Floats, int]]) -> int:
-    return sum(math.prod(a.shape[a.ndim - axes :]) for a, axes in parts)
