@@ -42,8 +42,8 @@ enum fa_constraint {
 };
 /* P is symmetric and kept by halves, in panels of FA_PANEL rows (fewer in the last): the panel of rows j, j+1, ... holds of
  * each row the entries j to n-1. Of a diagonal P, or a diagonal A of least squares (m = n), which the kind says by
- * kind + FA_DIAGONAL, only the diagonal [n] is kept. FA_LEAST_SQUARES + FA_GRAM: before b and A stand -A'b [n] and A'A, as a P.
- * Gradients are computed from these, which pays where they are shorter, and values from b and A. */
+ * kind + FA_DIAGONAL, only the diagonal [n] is kept. FA_LEAST_SQUARES + FA_GRAM: -A'b [n] and A'A, as a P. Gradients are
+ * computed from these, which pays where they are shorter, and values from b and A, at `data + objective_values[block]`. */
 enum fa_layout {
     FA_PANEL = 4,
     FA_DIAGONAL = 16,
@@ -87,11 +87,14 @@ typedef struct {
                                           from own_begin on, and its rows of theta are own_rows*i after those of agent 0 */
     int64_t own_begin;                 /* where what all agents share ends in data */
     int64_t own_size;                  /* numbers of data per agent */
+    int64_t values_begin;              /* where b and A of the agents' FA_GRAM begin: apart, as fa_measure alone reads them */
+    int64_t values_size;               /* numbers of them per agent: own_size of places from values_begin on */
     int64_t own_rows;                  /* constraint rows per agent */
     const int64_t *objective_ptr;      /* [L+1] blocks of agent i: objective_ptr[i] .. objective_ptr[i+1]-1 (not modified) */
     const int32_t *objective_kind;     /* [blocks] enum fa_objective (not modified) */
     const int32_t *objective_rows;     /* [blocks] m (not modified) */
     const int64_t *objective_data;     /* [blocks] offset into data (not modified) */
+    const int64_t *objective_values;   /* [blocks] offset into data, read for FA_GRAM only (not modified) */
     const int64_t *constraint_ptr;     /* [L+1] as objective_ptr (not modified) */
     const int32_t *constraint_kind;    /* [blocks] enum fa_constraint (not modified) */
     const int32_t *constraint_rows;    /* [blocks] m, 1 for a quadratic (not modified) */

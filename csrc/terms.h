@@ -147,6 +147,13 @@ FA_INLINE const double *fa_data(const fa_problem *problem, int64_t i, int64_t at
     return problem->data + at + (problem->alike && at >= problem->own_begin ? i * problem->own_size : 0);
 }
 
+/* b and A of block b of agent i, of FA_GRAM. */
+FA_INLINE const double *fa_values(const fa_problem *problem, int64_t i, int64_t b)
+{
+    const int64_t at = problem->objective_values[b];
+    return problem->data + at + (problem->alike && at >= problem->values_begin ? i * problem->values_size : 0);
+}
+
 /* The first row in theta of block b of agent i. */
 FA_INLINE int64_t fa_first(const fa_problem *problem, int64_t i, int64_t b)
 {
@@ -175,7 +182,7 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
         int32_t kind = problem->objective_kind[b];
         if (kind & FA_GRAM) { /* the gradient is A'A x - A'b, that of a quadratic */
             kind = with_value ? FA_LEAST_SQUARES : FA_QUADRATIC;
-            if (with_value) data += n + fa_half_size(n);
+            if (with_value) data = fa_values(problem, i, b);
         }
         switch (kind & ~FA_DIAGONAL) {
         case FA_LINEAR: { /* v += q */

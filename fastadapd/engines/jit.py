@@ -603,6 +603,13 @@ def _place(problem: ProblemArrays, i: int, at: int) -> int:
 
 
 @_inlined
+def _values(problem: ProblemArrays, i: int, b: int) -> int:
+    """Where b and A of block b of agent i are, of GRAM."""
+    at = problem.objective_values[b]
+    return at + i * problem.values_size if problem.alike != 0 and at >= problem.values_begin else at
+
+
+@_inlined
 def _first(problem: ProblemArrays, i: int, b: int) -> int:
     """The first row in theta of block b of agent i."""
     return problem.constraint_first[b] + (i * problem.own_rows if problem.alike != 0 else 0)
@@ -615,10 +622,12 @@ def _objective_gradient(problem: ProblemArrays, i: int, far: bool, x: Floats, v:
     n, like = problem.dim, _like(problem, i)
     value = 0.0
     for b in range(problem.objective_ptr[like], problem.objective_ptr[like + 1]):
-        code, data = problem.objective_kind[b], _part(problem.data, _place(problem, i, problem.objective_data[b]), n)
+        code, at = problem.objective_kind[b], _place(problem, i, problem.objective_data[b])
         if code & GRAM:  # the gradient is A'A x - A'b, that of a quadratic
             code = LEAST_SQUARES if with_value else QUADRATIC
-            data = _part(data, n + _half_size(n) if with_value else 0, n)
+            if with_value:
+                at = _values(problem, i, b)
+        data = _part(problem.data, at, n)
         kind = code & ~DIAGONAL
         if kind == LINEAR:  # v += q
             _axpy(1.0, data, v)

@@ -44,6 +44,7 @@ PANEL = 4  # rows of a panel of a symmetric matrix
 DIAGONAL, GRAM = 16, 32  # what a diagonal matrix, and least squares with A'A, add to the code of a term
 OK, NOT_FINITE, BAD_AGENT = 0, -1, -2
 _BLOCK = 1 << 16  # numbers placed at a time
+_Numbers = tuple[Floats, int]  # with the number of axes for one agent
 _HEAVY = 1e4  # times the median square of a row of least squares
 MOMENTUM = {"global": 0, "local": 1}
 MEASURES = ("value", "violation", "distance", "complementarity", "stationarity", "gradient", "reaction", "force")
@@ -57,11 +58,14 @@ class ProblemArrays(NamedTuple):
     alike: int
     own_begin: int
     own_size: int
+    values_begin: int
+    values_size: int
     own_rows: int
     objective_ptr: Longs
     objective_kind: Ints
     objective_rows: Ints
     objective_data: Longs
+    objective_values: Longs
     constraint_ptr: Longs
     constraint_kind: Ints
     constraint_rows: Ints
@@ -164,15 +168,30 @@ class _Blocks:
         total = int(self.ptr[-1])
         self.kind = np.zeros(total, dtype=np.int32)
         self.rows = np.ones(total, dtype=np.int32)
-        self.data = np.zeros(total, dtype=np.int64)
+        self.data, self.values = np.zeros((2, total), dtype=np.int64)
         self._next = self.ptr[:-1].copy()
 
-    def add(self, group: Group, kind: int, rows: int, data: Longs | int) -> None:
+    def add(self, group: Group, kind: int, rows: int, data: Longs, values: Longs) -> None:
         agents = group.agents[: self._n_agents]
         at = self._next[agents]
         self.kind[at], self.rows[at] = kind, rows
-        self.data[at] = data[: len(agents)] if isinstance(data, np.ndarray) else data
+        self.data[at], self.values[at] = data[: len(agents)], values[: len(agents)]
         self._next[agents] += 1
+
+
+class _Stretches:
+    """A part of data with one stretch per agent."""
+
+    def __init__(self, begin: int, sizes: Longs):
+        self.begin, self.size = begin, int(sizes[0])  # that of all, where agents are alike
+        starts = begin + _starts(sizes)
+        self._next, self.end = starts[:-1], int(starts[-1])
+
+    def take(self, agents: Longs, size: int) -> Longs:
+        """Where the next so many numbers of these agents begin."""
+        starts = self._next[agents]
+        self._next[agents] += size
+        return starts
 
 
 def pack_problem(problem: Problem) -> ProblemArrays:
@@ -189,68 +208,65 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     N, n = problem.n_agents, problem.dim
     groups = (*problem.objectives, *problem.regularizers, *problem.constraints)
     codes = {id(group): _code(group.term) for group in groups}
-    # of the first agent, or of all where a term is shared
+    # of the first agent, or of all where a term is shared; first what loops read, then what only `measure` does
     first = {id(group): _arrays(next(group.term.parts(1))[1], n, codes[id(group)]) for group in groups}
-    sizes = {key: sum(math.prod(a.shape[a.ndim - axes :]) for a, axes in arrays) for key, arrays in first.items()}
+    sizes = {key: [sum(map(_width, part)) for part in parts] for key, parts in first.items()}
     alike = all(len(group.agents) == N for group in groups)
     listed = 1 if alike else N
 
-    # data: first what is shared, then one stretch per agent
-    shared_size, own_size = 0, np.zeros(N, dtype=np.int64)
-    for group in groups:
-        size = sizes[id(group)]
-        if group.term.n_agents is None and len(group.agents) > 1:
-            shared_size += size
-        else:
-            own_size[group.agents] += size
-    next_own = shared_size + _starts(own_size)[:-1]
-    data = np.empty(shared_size + int(own_size.sum()))
-    next_shared = 0
+    # data: first what is shared, then one stretch per agent of what loops read, then one of what only `measure` does
+    def is_shared(group: Group) -> bool:
+        return group.term.n_agents is None and len(group.agents) > 1
 
-    def place(group: Group) -> Longs | int:
-        nonlocal next_shared
+    totals = np.zeros((2, N), dtype=np.int64)
+    for group in groups:
+        if not is_shared(group):
+            totals[:, group.agents] += np.array(sizes[id(group)])[:, None]
+    common = _Stretches(0, np.array([sum(sum(sizes[id(group)]) for group in groups if is_shared(group))]))
+    own = _Stretches(common.end, totals[0])
+    values = _Stretches(own.end, totals[1])
+    data = np.empty(values.end)
+
+    def place(group: Group) -> list[Longs]:
+        """Where what loops read begins, and where what only `measure` does."""
         size, code = sizes[id(group)], codes[id(group)]
-        if group.term.n_agents is None:
-            if len(group.agents) > 1:
-                start = next_shared
-                next_shared += size
-            else:
-                start = int(next_own[group.agents[0]])
-                next_own[group.agents] += size
-            if size:
-                data[start : start + size] = np.concatenate([a.reshape(-1) for a, _ in first[id(group)]])
-            return start
-        starts = next_own[group.agents]
-        next_own[group.agents] += size
-        for at, part in group.term.parts(max(1, _BLOCK // max(1, size))):
-            to = starts[at].copy()
-            for array, axes in _arrays(part, n, code):
-                width = math.prod(array.shape[array.ndim - axes :])
-                data[to[:, None] + np.arange(width)] = array.reshape(-1, width)
-                to += width
-        return starts
+        if is_shared(group):
+            places = [common.take(np.zeros(1, dtype=np.int64), numbers) for numbers in size]
+        else:
+            places = [own.take(group.agents, size[0]), values.take(group.agents, size[1])]
+        for at, part in group.term.parts(max(1, _BLOCK // max(1, sum(size)))):
+            for starts, arrays in zip(places, _arrays(part, n, code), strict=True):
+                to = starts[at].copy()
+                for array, axes in arrays:
+                    width = _width((array, axes))
+                    data[to[:, None] + np.arange(width)] = array.reshape(-1, width)
+                    to += width
+        return places
 
     costs, limits = _Blocks(listed, problem.objectives), _Blocks(listed, problem.constraints)
     for group in problem.objectives:
         rows = group.term.A.shape[-2] if isinstance(group.term, objectives.LeastSquares) else 1
-        costs.add(group, codes[id(group)], rows, place(group))
+        costs.add(group, codes[id(group)], rows, *place(group))
     simple = _Blocks(listed, problem.regularizers)  # one each
     for group in problem.regularizers:
-        simple.add(group, codes[id(group)], 1, place(group))
+        simple.add(group, codes[id(group)], 1, *place(group))
     for group in problem.constraints:
-        limits.add(group, codes[id(group)], group.term.rows, place(group))
+        limits.add(group, codes[id(group)], group.term.rows, *place(group))
     first_row = _starts(limits.rows)[:-1]
     return ProblemArrays(
         n_agents=N,
         dim=n,
         alike=int(alike),
-        own_begin=shared_size,
-        own_size=int(own_size[0]) if alike else 0,
+        own_begin=own.begin,
+        own_size=own.size if alike else 0,
+        values_begin=values.begin,
+        values_size=values.size if alike else 0,
         own_rows=problem.n_rows // N if alike else 0,
         objective_ptr=costs.ptr,
         objective_kind=costs.kind,
         objective_rows=costs.rows,
         objective_data=costs.data,
+        objective_values=costs.values,
         constraint_ptr=limits.ptr,
         constraint_kind=limits.kind,
         constraint_rows=limits.rows,
@@ -360,23 +376,29 @@ def _weigh_alike(A: Floats) -> bool:
     return not weights.size or bool(weights.max() <= _HEAVY * np.median(weights))
 
 
-def _arrays(term: Term, dim: int, code: int) -> list[tuple[Floats, int]]:
-    """The numbers of a term of this code, as views where they can be, each with its number of axes for one agent."""
+def _arrays(term: Term, dim: int, code: int) -> tuple[list[_Numbers], list[_Numbers]]:
+    """What loops read of a term of this code, and what only `measure` does, as views where they can be."""
     given = term.packed_for(dim) if isinstance(term, regularizers.Regularizer) else term.packed()
     parts = list(zip(given, term._axes.values(), strict=True))
     if isinstance(term, objectives.LeastSquares) and code & GRAM:
         with np.errstate(over="ignore", invalid="ignore"):  # of A'b, which an activation would find out
             q = -transpose_multiply(term.A, term.b)
-        return [(q, 1), *_panels(np.matmul(np.swapaxes(term.A, -1, -2), term.A)), *parts]
+        return [(q, 1), *_panels(np.matmul(np.swapaxes(term.A, -1, -2), term.A))], parts
     if "P" in term._axes or code & DIAGONAL:  # the last is a square matrix
         matrix, _ = parts.pop()
         parts += [(np.diagonal(matrix, axis1=-2, axis2=-1), 1)] if code & DIAGONAL else _panels(matrix)
-    return parts
+    return parts, []
 
 
-def _panels(P: Floats) -> list[tuple[Floats, int]]:
+def _panels(P: Floats) -> list[_Numbers]:
     """A symmetric matrix by halves."""
     return [(P[..., j : j + PANEL, j:], 2) for j in range(0, P.shape[-1], PANEL)]
+
+
+def _width(numbers: _Numbers) -> int:
+    """How many for one agent."""
+    array, axes = numbers
+    return math.prod(array.shape[array.ndim - axes :])
 
 
 def _starts(counts: NDArray[Any]) -> Longs:
