@@ -34,7 +34,7 @@ static inline void add(int64_t n, const double *restrict a, double *restrict sum
 
 static inline void ask(int64_t n, const double *a)
 {
-    for (int64_t k = 0; k < n && k < 256; k += 8) __builtin_prefetch(a + k);
+    for (int64_t k = 0; k < n && k < 256; k += n > 128 ? 4 : 8) __builtin_prefetch(a + k); /* of many, some are lost */
     __builtin_prefetch(a + n - 1);
 }
 

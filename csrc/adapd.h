@@ -149,14 +149,23 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     return FA_OK;
 }
 
-/* The sequence is known: where not all fits into the cache, memory is asked early for what agents[a + ...] will need,
+/* The sequence is known: where not all fits into the second cache, memory is asked early for what agents[a + ...] will need,
  * first where its lists begin, then what is in them, then what they point to, the first FA_AHEAD numbers of a stretch. */
-enum { LISTS = 9, ENTRIES = 7, ROWS = 4, COLUMNS = 3, NEIGHBOURS = 2, CACHE = 1 << 18 };
+enum { LISTS = 9, ENTRIES = 7, ROWS = 4, COLUMNS = 3, NEIGHBOURS = 2 };
 
-FA_INLINE void fetch(int64_t n, const double *p)
+/* Numbers that fit into the second and the last cache: `far` says how many of these are too small. */
+enum { SECOND_CACHE = 1 << 18, LAST_CACHE = 1 << 22 };
+
+/* Of so many numbers, asked at once from beyond the last cache, some are lost: there each line is asked twice. */
+enum { MANY = 128 };
+
+FA_INLINE void fetch(int64_t n, int far, const double *p)
 {
     const int64_t most = n < FA_AHEAD ? n : FA_AHEAD;
-    for (int64_t j = 0; j < most; j += 8) FA_PREFETCH(p + j);
+    if (far > 1 && n > MANY)
+        for (int64_t j = 0; j < most; j += 4) FA_PREFETCH(p + j);
+    else
+        for (int64_t j = 0; j < most; j += 8) FA_PREFETCH(p + j);
     if (n > 0) FA_PREFETCH(p + n - 1);
 }
 
@@ -178,7 +187,7 @@ FA_INLINE int64_t coming(const fa_problem *problem, const int32_t *agents, int64
 }
 
 FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
-                          int64_t a, int64_t activations, const int32_t *agents, const fa_adapd_state *state,
+                          int64_t a, int64_t activations, const int32_t *agents, int far, const fa_adapd_state *state,
                           const fa_share *share)
 {
     const int64_t edge = network->is_edge_form;
@@ -222,8 +231,8 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
             }
             if (fa_regularizer_size(n, problem->regularizer_kind[i]) > 0) FA_PREFETCH(problem->regularizer_data + i);
         }
-        fetch(n, state->x + i * n);
-        fetch(n, state->x_sum + i * n);
+        fetch(n, far, state->x + i * n);
+        fetch(n, far, state->x_sum + i * n);
         if (!edge) fetch_entries(network->column_ptr, network->column_row, network->column_value, i);
     }
     i = coming(problem, agents, a + ROWS, activations);
@@ -231,12 +240,12 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
         for (int64_t o = ptr[step * i]; o < ptr[step * (i + 1)]; ++o) {
             const int64_t r = row[o];
             if (!steps->same_gamma) FA_PREFETCH(steps->gamma + r);
-            fetch(n, state->lambda_ + r * n);
+            fetch(n, far, state->lambda_ + r * n);
             if (edge) {
-                fetch(n, state->x + neighbour[o] * n);
+                fetch(n, far, state->x + neighbour[o] * n);
                 if (!network->same_values) FA_PREFETCH(network->row_value + 2 * r);
             } else {
-                fetch(n, state->s_last + r * n);
+                fetch(n, far, state->s_last + r * n);
                 FA_PREFETCH(network->row_ptr + r);
             }
         }
@@ -246,23 +255,23 @@ FA_INLINE void look_ahead(const fa_problem *problem, const fa_network *network, 
         for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o)
             fetch_entries(network->row_ptr, network->row_agent, network->row_value, network->owned_row[o]);
         for (int64_t e = network->column_ptr[i]; e < network->column_ptr[i + 1]; ++e)
-            fetch(n, state->lambda_ + network->column_row[e] * n);
+            fetch(n, far, state->lambda_ + network->column_row[e] * n);
     }
     i = coming(problem, agents, a + NEIGHBOURS, activations);
     if (i >= 0) {
         for (int64_t o = ptr[step * i]; !edge && o < ptr[step * (i + 1)]; ++o)
             for (int64_t e = network->row_ptr[row[o]]; e < network->row_ptr[row[o] + 1]; ++e)
-                fetch(n, state->x + network->row_agent[e] * n);
+                fetch(n, far, state->x + network->row_agent[e] * n);
         const int64_t like = fa_like(problem, i);
         for (int64_t b = problem->objective_ptr[like]; b < problem->objective_ptr[like + 1]; ++b)
-            fetch(fa_objective_size(problem, n, b), fa_data(problem, i, problem->objective_data[b]));
+            fetch(fa_objective_size(problem, n, b), far, fa_data(problem, i, problem->objective_data[b]));
         for (int64_t b = problem->constraint_ptr[like]; b < problem->constraint_ptr[like + 1]; ++b) {
             FA_PREFETCH(state->theta + fa_first(problem, i, b));
             FA_PREFETCH(state->g_last + fa_first(problem, i, b));
-            fetch(fa_constraint_size(problem, n, b), fa_data(problem, i, problem->constraint_data[b]));
+            fetch(fa_constraint_size(problem, n, b), far, fa_data(problem, i, problem->constraint_data[b]));
         }
         const int64_t size = fa_regularizer_size(n, problem->regularizer_kind[like]);
-        if (size > 0) fetch(size, fa_data(problem, i, problem->regularizer_data[like]));
+        if (size > 0) fetch(size, far, fa_data(problem, i, problem->regularizer_data[like]));
     }
 }
 
@@ -281,7 +290,8 @@ FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, con
                        int64_t activations, const int32_t *agents, const fa_adapd_state *state, const fa_share *share,
                        const fa_work *w)
 {
-    const int far = 2 * n * (problem->n_agents + network->n_rows) + fa_data_size(problem, n) > CACHE;
+    const int64_t size = 2 * n * (problem->n_agents + network->n_rows) + problem->values_begin;
+    const int far = (size > SECOND_CACHE) + (size > LAST_CACHE);
     double own = 0.0; /* the share's progress before this call */
     int64_t look = 0, every = 0;
     if (share) {
@@ -296,7 +306,7 @@ FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, con
         }
         const int64_t i = agents[a];
         if (i < 0 || i >= problem->n_agents) return FA_BAD_AGENT;
-        if (far) look_ahead(problem, network, steps, n, a, activations, agents, state, share);
+        if (far) look_ahead(problem, network, steps, n, a, activations, agents, far, state, share);
         const int64_t k = state->counters[0] + (share ? (int64_t)(own + share->pace * (double)(a + 1)) : 1);
         const int status = activate(problem, network, steps, n, k, i, share ? -1 : state->counters[1], far, state, share, w);
         if (status != FA_OK) return status;

@@ -4,7 +4,8 @@
 
 #include "vectors.h"
 
-/* How far ahead memory is asked, in numbers, where a problem does not fit into the cache (`far`). */
+/* How far ahead memory is asked, in numbers, where a problem does not fit into the cache: `far` is 1 then, and 2 beyond the
+ * last cache. */
 enum { FA_AHEAD = 1024 };
 
 /* Numbers of a symmetric matrix by halves; panels hold the squares on their diagonal whole. */
@@ -23,7 +24,7 @@ FA_INLINE void fa_symmetric_multiply(int64_t n, int far, const double *FA_RESTRI
     for (; j + FA_PANEL <= n; j += FA_PANEL) {
         const int64_t m = n - j;
         if (far)
-            for (int64_t k = FA_AHEAD; k < FA_AHEAD + FA_PANEL * m && k < left; k += 8) FA_PREFETCH(P + k);
+            for (int64_t k = FA_AHEAD; k < FA_AHEAD + FA_PANEL * m && k < left; k += far > 1 ? 4 : 8) FA_PREFETCH(P + k);
         const double *FA_RESTRICT p = P, *FA_RESTRICT q = P + m, *FA_RESTRICT r = q + m, *FA_RESTRICT t = r + m;
         const double *FA_RESTRICT xj = x + j;
         double *FA_RESTRICT yj = y + j;
@@ -158,17 +159,6 @@ FA_INLINE const double *fa_values(const fa_problem *problem, int64_t i, int64_t 
 FA_INLINE int64_t fa_first(const fa_problem *problem, int64_t i, int64_t b)
 {
     return problem->constraint_first[b] + (problem->alike ? i * problem->own_rows : 0);
-}
-
-/* Numbers of all blocks, nearly: where the last one ends. */
-FA_INLINE int64_t fa_data_size(const fa_problem *problem, int64_t n)
-{
-    const int64_t i = problem->n_agents - 1, like = fa_like(problem, i);
-    const int64_t f = problem->objective_ptr[like + 1] - 1, g = problem->constraint_ptr[like + 1] - 1;
-    const double *last_f = problem->data, *last_g = problem->data;
-    if (f >= 0) last_f = fa_data(problem, i, problem->objective_data[f]) + fa_objective_size(problem, n, f);
-    if (g >= 0) last_g = fa_data(problem, i, problem->constraint_data[g]) + fa_constraint_size(problem, n, g);
-    return (last_f > last_g ? last_f : last_g) - problem->data;
 }
 
 /* v <- v + grad f_i(x); returns f_i(x) when `with_value`, else 0. y[n] is work. */

@@ -470,7 +470,7 @@ def _symmetric_multiply(far: bool, P: Floats, x: Floats, y: Floats) -> None:
     for j in range(0, whole, PANEL):
         m = n - j
         if far:
-            for k in range(at + AHEAD, min(at + AHEAD + PANEL * m, _half_size(n)), 8):
+            for k in range(at + AHEAD, min(at + AHEAD + PANEL * m, _half_size(n)), 4):
                 _prefetch(P, k)
         _panel_step(_part(P, at, PANEL * m), m, _part(x, j, m), _part(y, j, m))
         at += PANEL * m
@@ -965,7 +965,7 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     return OK
 
 
-LISTS, ENTRIES, ROWS, COLUMNS, NEIGHBOURS, CACHE = 9, 7, 4, 3, 2, 1 << 18  # as in csrc/adapd.h
+LISTS, ENTRIES, ROWS, COLUMNS, NEIGHBOURS, SECOND_CACHE, MANY = 9, 7, 4, 3, 2, 1 << 18, 128  # as in csrc/adapd.h
 
 
 @_inlined
@@ -977,9 +977,13 @@ def _coming(problem: ProblemArrays, agents: Ints, a: int) -> int:
 
 @_inlined
 def _fetch(array: Floats, start: int, count: int) -> None:
-    _prefetch(array, start)
-    for j in range(start + 8, start + min(count, AHEAD), 8):
-        _prefetch(array, j)
+    end = start + min(count, AHEAD)
+    if count > MANY:  # of many lines asked at once some are lost: each is asked twice
+        for j in range(start, end, 4):
+            _prefetch(array, j)
+    else:
+        for j in range(start, end, 8):
+            _prefetch(array, j)
     _prefetch(array, start + count - 1)
 
 
@@ -1081,7 +1085,7 @@ def _look_ahead(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDStep
 def _wake_all(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, agents: Ints, state: ADAPDState,
               w: _Work) -> int:
     """The loop of `adapd`."""
-    far = 2 * problem.dim * (problem.n_agents + network.n_rows) + problem.data.size > CACHE
+    far = 2 * problem.dim * (problem.n_agents + network.n_rows) + problem.values_begin > SECOND_CACHE
     flat = _flat(state)
     for a in range(agents.size):
         i = np.int64(agents[a])
