@@ -94,14 +94,7 @@ class Evaluator:
         self._gradient_size = _typical(self._sizes, self._total)
 
     def _natural_length(self, gradients: Floats) -> float:
-        smooth = self._lipschitz > 0
-        lengths = [gradients[smooth] / self._lipschitz[smooth]]
-        origin = np.zeros((1, self._problem.dim))
-        for group in self._problem.constraints:
-            norms = group.term.row_norms(origin)
-            distances = np.abs(group.term.value(origin)) / np.where(norms > 0, norms, np.inf)
-            lengths.append(distances.reshape(-1))
-        found = np.concatenate(lengths)
+        found = own_distances(self._problem, self._lipschitz, gradients, np.zeros(self._problem.dim))
         found = found[found > 0]
         return min(1.0, _ranked(found)[1]) if found.size else 1.0
 
@@ -147,6 +140,30 @@ class Evaluator:
             stationarity=stationarity,
             complementarity=complementarity,
         )
+
+
+def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Floats) -> Floats:
+    """How far it is from a point to where the agents' costs and constraints change.
+
+    Parameters
+    ----------
+    problem : Problem
+    lipschitz, gradients : ndarray, shape (N,)
+        L_i and ``|grad f_i(x)|``.
+    x : ndarray, shape (dim,)
+
+    Returns
+    -------
+    ndarray, shape (count,)
+        To the unconstrained optima of the agents with a curved cost, as far as ``|grad f_i(x)| / L_i`` tells, and to
+        the boundaries of all constraints, inside or outside: ``|g_r(x)| / |grad g_r(x)|``.
+    """
+    curved = lipschitz > 0
+    found = [gradients[curved] / lipschitz[curved]]
+    for group in problem.constraints:
+        norms = group.term.row_norms(x[None])
+        found.append((np.abs(group.term.value(x[None])) / np.where(norms > 0, norms, np.inf)).reshape(-1))
+    return np.concatenate(found)
 
 
 def mean_of(x: Floats) -> Floats:

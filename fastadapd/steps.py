@@ -208,6 +208,11 @@ class AdaptiveRule:
     network : Network
     momentum : {"local", "global"}
     relaxation : float
+
+    Attributes
+    ----------
+    lipschitz : ndarray, shape (N,)
+        L_i.
     """
 
     def __init__(self, problem: Problem, network: Network, momentum: str, relaxation: float):
@@ -219,8 +224,8 @@ class AdaptiveRule:
         size = network.consensus_norm
         self._gain = float(np.sqrt(len(pull))) / size if size > 0 else 1.0
         self._momentum, self._relaxation = momentum, relaxation
-        self._lipschitz = problem.lipschitz()
-        self._smooth = bool(self._lipschitz.any())
+        self.lipschitz = problem.lipschitz()
+        self._smooth = bool(self.lipschitz.any())
         self._curved = self._smooth or any(np.any(group.term.curvature) for group in problem.constraints)
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         for group, rows in problem.constraint_rows():
@@ -232,7 +237,7 @@ class AdaptiveRule:
         price = float(len(share)) if self._momentum == "global" else 1.0
         gamma = weight / (price * self._row_sums)
         return ADAPDSteps(MOMENTUM[self._momentum], 1, int(len(gamma) == 1), self._relaxation,
-                          self._lipschitz + 2.0 * share, share / price, gamma)
+                          self.lipschitz + 2.0 * share, share / price, gamma)
 
     def first_weight(self, x: Floats) -> float:
         """A guess before the first activation: the size of the costs' gradients over a length."""

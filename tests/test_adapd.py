@@ -2,6 +2,7 @@
 
 import itertools
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -182,6 +183,91 @@ def test_the_weight_is_balanced_at_epochs_10_20_40():
             seen.append(balanced / weight)
             weight = balanced if abs(np.log(balanced / weight)) > 0.3 else weight
     assert max(np.abs(np.log(seen))) > 1 and min(np.abs(np.log(seen))) < 0.25  # some changed it and some did not
+
+
+FAR = np.array([3e3, -4e3, 0.0, 1e3])
+
+
+def opinions(offset, spread, N=12):
+    """Every agent has a target, an ellipsoid and a half-space of its own, all about `offset`."""
+    rng = np.random.default_rng(5)
+    A, center = rng.normal(size=(N, 4, 4)), offset + spread * rng.normal(size=(N, 4))
+    target, G = offset + spread * rng.normal(size=(N, 4)), rng.normal(size=(N, 1, 4))
+    level = np.einsum("ij,ikj,ikl,il->i", offset - center, A, A, offset - center) + 0.1 * spread**2
+    problem = fa.Problem(Quadratic(np.eye(4), -target), constraints=[
+        Ellipsoid(np.swapaxes(A, 1, 2) @ A, center, level), AffineInequality(G, G @ offset + 0.1 * spread)])
+    return problem, fa.Network(fa.graphs.small_world(N, N, rng=5))
+
+
+def test_data_far_from_the_start_take_as_long_as_data_about_it():
+    """Residuals are relative to x, so tol is divided by the distance."""
+    size = float(np.linalg.norm(FAR))
+    near = fa.solve(*opinions(np.zeros(4), 1.0), rng=0, tol=1e-4)
+    far = fa.solve(*opinions(FAR, 1.0), rng=0, tol=1e-4 / size)
+    assert near.success and far.success and far.epochs <= near.epochs
+    best = fa.solve_centralized(opinions(np.zeros(4), 1.0)[0])
+    np.testing.assert_allclose(far.x - FAR, best.x, atol=2e-3)
+
+
+def test_a_run_that_came_far_begins_anew_at_the_mean(monkeypatch, engine):
+    problem, network = opinions(FAR, 1.0)
+    before, begin = [], adapd._AdaptiveRun._begins_nearer
+    monkeypatch.setattr(adapd._AdaptiveRun, "_begins_nearer",
+                        lambda run: (before.append((run.x.mean(axis=0), run._sums)), begin(run))[1])
+    solver = fa.Solver(problem, network, rng=0, tol=0, engine=engine)
+    solver.run(10.5)
+    (mean, sums), = before
+    run, fresh = solver._run, fa.Solver(problem, network, rng=0, tol=0, engine=engine, x0=mean)._run
+    np.testing.assert_allclose(run._x_start, np.broadcast_to(mean, run.x.shape))
+    assert run._weight == fresh._weight and run._farthest == 0.0
+    assert run._sums == (sums[0] + 2, sums[1] + 1 + 2)  # of a distance, and of two that come from a closer look
+    asleep = run.state.wakes == 10
+    assert asleep.sum() == 6
+    np.testing.assert_allclose(run.x[asleep], np.broadcast_to(mean, (asleep.sum(), 4)))
+    assert not run.theta.reshape(12, 2)[asleep].any()
+    g = np.concatenate([group.term.value(run.x)[asleep] for group in problem.constraints], axis=1)
+    np.testing.assert_allclose(run.state.g_last.reshape(12, 2)[asleep], g, rtol=1e-9)
+    solver.run(20)
+    assert len(before) >= 2  # it looks again, from there
+
+
+@pytest.fixture
+def begins_anew():
+    """How many times a run of 60 epochs did."""
+
+    def count(problem, network, **options):
+        solver, starts = fa.Solver(problem, network, **{"rng": 0, "tol": 0, **options}), set()
+        for _ in range(6):
+            starts.add(solver._run._x_start.tobytes())
+            solver.run(10.1)
+        return len(starts) - 1
+
+    return count
+
+
+def test_when_a_run_begins_anew(begins_anew):
+    problem, network = opinions(FAR, 1.0)
+    assert begins_anew(problem, network) == 2  # in the middle of what the agents want there is no nearer
+    assert begins_anew(problem, network, clock="uniform", method=ADAPD(memory=0)) >= 1
+    assert begins_anew(problem, fa.Network(nx.cycle_graph(12), consensus="metropolis")) >= 1
+    # not where the start is as good
+    assert begins_anew(problem, network, x0=FAR) == 0
+    assert begins_anew(opinions(FAR / 1e3, 1.0)[0], network) == 0
+    # nor where violations end, but the boundaries are as far as before
+    wide = fa.Problem(constraints=Ellipsoid(np.eye(4), FAR + np.zeros((12, 4)), 0.9 * FAR @ FAR))
+    assert begins_anew(wide, network) == 0
+    # nor with multipliers that were given, whose worth is not known
+    warm = fa.Solver(problem, network, rng=0, tol=0)
+    warm.run(300)
+    assert begins_anew(problem, network, multipliers=warm.result().multipliers) == 0
+    # nor with momentum over all activations, which has no break
+    assert begins_anew(problem, network, method=ADAPD(momentum="global")) == 0
+
+
+def test_a_weight_that_was_given_stays_when_a_run_begins_anew():
+    solver = fa.Solver(*opinions(FAR, 1.0), rng=0, tol=0, method=ADAPD(weight=0.7))
+    solver.run(10.1)
+    assert solver._run._x_start.any() and solver._run._weight == 0.7
 
 
 def test_a_slow_run_follows_its_imbalance():

@@ -220,22 +220,29 @@ def pack_problem(problem: Problem) -> ProblemArrays:
 
     totals = np.zeros((2, N), dtype=np.int64)
     for group in groups:
-        if not is_shared(group):
-            totals[:, group.agents] += np.array(sizes[id(group)])[:, None]
+        for total, numbers in zip(totals, sizes[id(group)], strict=True):
+            if numbers and not is_shared(group):
+                total[group.agents] += numbers
     common = _Stretches(0, np.array([sum(sum(sizes[id(group)]) for group in groups if is_shared(group))]))
     own = _Stretches(common.end, totals[0])
     values = _Stretches(own.end, totals[1])
-    data = np.empty(values.end)
+    data, nobody = np.empty(values.end), np.zeros(1, dtype=np.int64)
 
     def place(group: Group) -> list[Longs]:
         """Where what loops read begins, and where what only `measure` does."""
-        size, code = sizes[id(group)], codes[id(group)]
+        size = sizes[id(group)]
         if is_shared(group):
-            places = [common.take(np.zeros(1, dtype=np.int64), numbers) for numbers in size]
+            places = [common.take(nobody, numbers) for numbers in size]
         else:
-            places = [own.take(group.agents, size[0]), values.take(group.agents, size[1])]
+            places = [part.take(group.agents if numbers else nobody, numbers)
+                      for part, numbers in zip((own, values), size, strict=True)]
+        if group.term.n_agents is None:
+            for start, numbers, arrays in zip(places, size, first[id(group)], strict=True):
+                if numbers:
+                    data[start[0] : start[0] + numbers] = np.concatenate([array.reshape(-1) for array, _ in arrays])
+            return places
         for at, part in group.term.parts(max(1, _BLOCK // max(1, sum(size)))):
-            for starts, arrays in zip(places, _arrays(part, n, code), strict=True):
+            for starts, arrays in zip(places, _arrays(part, n, codes[id(group)]), strict=True):
                 to = starts[at].copy()
                 for array, axes in arrays:
                     width = _width((array, axes))
@@ -404,5 +411,5 @@ def _width(numbers: _Numbers) -> int:
 def _starts(counts: NDArray[Any]) -> Longs:
     """Where each of several stretches of these lengths begins, and where the last one ends."""
     starts = np.zeros(len(counts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=starts[1:])
+    np.add.accumulate(counts, dtype=np.int64, out=starts[1:])
     return starts

@@ -34,15 +34,17 @@ from fastadapd._terms import Floats
 from fastadapd.anderson import Anderson
 from fastadapd.clocks import SplitStream, Stream
 from fastadapd.engines import Engine, Threaded
-from fastadapd.engines.packing import MOMENTUM, ADAPDState, ADAPDSteps
+from fastadapd.engines.packing import MEASURES, MOMENTUM, ADAPDState, ADAPDSteps
 from fastadapd.errors import InvalidOptionError, as_number, is_name
 from fastadapd.methods._base import Method, Run, Start
+from fastadapd.metrics import mean_of, own_distances
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 
 _PATIENCE = 320  # epochs before the weight may follow the imbalance of the movement
 _SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
 _PERIOD = 10  # epochs between two extrapolations, and before the first
+_NEARER = 0.1  # share of the distance from the start at which a run begins anew, see _AdaptiveRun._begins_nearer
 _MEMORY_BYTES = 1 << 30
 _MOST = 1000  # points in memory
 
@@ -219,13 +221,14 @@ class _AdaptiveRun(_ADAPDRun):
 
     def __init__(self, problem: Problem, network: Network, engine: Engine, rule: step_rules.AdaptiveRule,
                  weight: float | None, memory: int, start: Start):
-        self._problem, self._rule = problem, rule
-        self._weight = self._first = rule.first_weight(start.x) if weight is None else weight
+        self._problem, self._rule, self._given = problem, rule, weight
+        self._weight = self._first = self._first_weight(start.x)
         super().__init__(problem, network, engine, rule.steps(self._weight), start)
         self._epoch = self._rebalance = _PERIOD
         # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
         cold = start.lambda_ is None and start.theta is None
         self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
+        self._looks = cold and self.steps.momentum == MOMENTUM["local"]  # whether to begin anew
         self._farthest = 0.0
         self._most = _MEMORY_BYTES // (8 * self._point.size)
         self._memory = min(int(memory), _MOST, self._most)
@@ -255,14 +258,56 @@ class _AdaptiveRun(_ADAPDRun):
         epoch, self._epoch = self._epoch, self._epoch + _PERIOD
         away = (self.state.x - self._x_start).reshape(-1)
         self._farthest = max(self._farthest, math.sqrt(away @ away))
-        if epoch >= self._rebalance:
+        balances = epoch >= self._rebalance
+        if balances or self._looks:
+            self._count_sums(4 * balances + (away.size // len(self.state.x) + 1) * self._looks)
+        if balances:
             self._rebalance *= 2
             self._change_weight()
+        if self._looks:
+            self._looks = self._begins_nearer()
         if self._memory:
             self._extrapolate()
 
+    def _begins_nearer(self) -> bool:
+        """Begin anew at the agents' mean if what they want is much nearer to it than to the start.
+
+        On a long way multipliers and the weight follow its length: what they have learned there misleads.
+        """
+        problem, lipschitz = self._problem, self._rule.lipschitz
+        points = mean_of(self._x_start), mean_of(self.state.x)
+        said = [self._measure(x)[1] for x in points]
+        gradients = [rows[:, MEASURES.index("gradient")] for rows in said]
+        inverse = 1.0 / np.where(lipschitz > 0, lipschitz, np.inf)
+        distances = [np.maximum(gradient * inverse, rows[:, MEASURES.index("distance")])
+                     for gradient, rows in zip(gradients, said, strict=True)]
+        self._count_sums(1)
+        # of constraints that is the violation; their boundaries, which take longer, are looked at only if need be
+        if not _is_nearer(*distances):
+            return False
+        self._count_sums(2)
+        if not _is_nearer(*(own_distances(problem, lipschitz, *at) for at in zip(gradients, points, strict=True))):
+            return False
+        point = np.zeros_like(self._point)
+        point[: self.state.x.size].reshape(self.state.x.shape)[:] = points[1]
+        self._replace(point)
+        self.state.g_last[:] = self._measure(self.state.x)[0]
+        self._x_start, self._farthest = self.state.x.copy(), 0.0
+        self._weight = self._first = self._first_weight(self.state.x)
+        self.steps = self._rule.steps(self._weight)
+        self._anderson = self._before = None
+        self._forget_disagreement()
+        return True
+
+    def _first_weight(self, x: Floats) -> float:
+        return self._rule.first_weight(x) if self._given is None else self._given
+
+    def _measure(self, x: Floats) -> tuple[Floats, Floats]:
+        """What the agents say of a point (n,), or of one each, without multipliers."""
+        N, n = self.state.x.shape
+        return self._engine.measure(x, np.zeros(self._problem.n_rows), np.zeros((N, n)), np.ones(N))
+
     def _change_weight(self) -> None:
-        self._count_sums(4)
         weight = self._weight
         size = np.inf if self._anderson is None else self._anderson.movement
         if self._epoch > _PATIENCE and self._anderson is not None and size > _SLOW * self._size_then:
@@ -313,7 +358,7 @@ class _AdaptiveRun(_ADAPDRun):
     def extra(self) -> dict[str, Any]:
         return {
             "numbers": (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
-                        self._balanced),
+                        self._balanced, self._looks),
             "x_start": self._x_start.copy(),
             "sums": self._sums,
             "before": None if self._before is None else self._before.copy(),
@@ -322,9 +367,14 @@ class _AdaptiveRun(_ADAPDRun):
 
     def restore_extra(self, saved: dict[str, Any]) -> None:
         (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
-         self._balanced) = saved["numbers"]
+         self._balanced, self._looks) = saved["numbers"]
         self.steps = self._rule.steps(self._weight)
         self._x_start = saved["x_start"].copy()
         self._sums = saved["sums"]
         self._before = None if saved["before"] is None else saved["before"].copy()
         self._anderson = None if saved["anderson"] is None else Anderson.restore(saved["anderson"])
+
+
+def _is_nearer(before: Floats, now: Floats) -> bool:
+    """Whether distances have fallen to a tenth, in the root mean square."""
+    return math.sqrt(now @ now) < _NEARER * math.sqrt(before @ before)
