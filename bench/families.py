@@ -77,13 +77,13 @@ def small_world(n_agents: int, seed: int) -> fa.Network:
 
 
 class Draw:
-    """One draw of the ellipsoids, targets and the common point, see above."""
+    """One draw of the ellipsoids, targets and the common point, see above; all of it about `origin`."""
 
-    def __init__(self, n_agents: int, seed: int, n: int = 10):
+    def __init__(self, n_agents: int, seed: int, n: int = 10, origin: float = 0.0):
         self.rng = rng = generator(n_agents, seed)
         A = rng.standard_normal((n_agents, n, n)) / np.sqrt(n)
         self.n, self.P = n, np.swapaxes(A, 1, 2) @ A
-        self.x0 = rng.standard_normal(n)
+        self.x0 = origin + rng.standard_normal(n)
         self.center = self.x0 + rng.standard_normal((n_agents, n))
         self.target = self.x0 + rng.standard_normal((n_agents, n))
         offset = self.x0 - self.center
@@ -312,6 +312,14 @@ def _several(draw: Draw, scale: tuple[Array | float, Array | float, Array | floa
     G, h = draw.halfspaces(2)
     return [draw.ellipsoid(first), QuadraticInequality(second[:, None, None] * P, second[:, None] * q, second * r),
             AffineInequality(third[:, None, None] * G, third[:, None] * h)]
+
+
+@family
+def far_from_origin(n_agents: int, seed: int) -> Case:
+    """An ellipsoid and two half-spaces for every agent, a hundred times as far from 0 as from each other."""
+    draw = Draw(n_agents, seed, origin=100.0)
+    G, h = draw.halfspaces(2)
+    return Case(fa.Problem(draw.cost(), constraints=[draw.ellipsoid(), AffineInequality(G, h)]), draw.network)
 
 
 @family

@@ -71,7 +71,8 @@ class Solver:
         Who wakes when: "uniform" (independent and random, as in the paper), "shuffled", "repeated", "cyclic", an object
         of `fastadapd.clocks`, or a recorded sequence. By default what suits the method.
     x0 : array_like, shape (dim,) or (n_agents, dim), optional
-        Start; by default 0, in any case moved into each agent's set.
+        Start; by default 0, in any case moved into each agent's set. With adaptive steps and local momentum a start far
+        from what the agents want is left for their mean after 10 epochs, see `fastadapd.methods.ADAPD`.
     multipliers : sequence of array_like, optional
         Start of the constraint multipliers, one array per agent, as in `Result.multipliers`.
     consensus_multipliers : array_like, optional

@@ -76,6 +76,14 @@ class ADAPD(Method):
     multiplier_bound, jacobian_bound : array_like, shape () or (n_agents,), optional
         T_i and C_i of the theory steps.
 
+    Notes
+    -----
+    With adaptive steps, local momentum and no multipliers given, a run looks back after 10 epochs: where the mean of x
+    is ten times as near as the start to what the agents want (root mean square of the distances to their unconstrained
+    optima, as far as slopes tell, and to the boundaries of their constraints), it begins anew there, with multipliers
+    0, and looks again after 10 more. Multipliers and a weight from a long way would mislead it. Looks are sums over
+    all agents, too.
+
     References
     ----------
     Abolfazli, Jalilzadeh, Yazdandoost Hamedani: An accelerated asynchronous distributed method for convex constrained
@@ -165,8 +173,8 @@ class _ADAPDRun(Run):
         if start.x.any():  # else leave memory untouched
             self.state.x[:] = start.x
             self._forget_disagreement()
-            if start.lambda_ is None and steps.momentum == MOMENTUM["local"] and not self._has_last:
-                self.state.lambda_[:] = (steps.relaxation - 2.0) * steps.gamma[:, None] * network.multiply(start.x)
+            if start.lambda_ is None:
+                self._forget_multipliers()
         if start.theta is not None:
             self.state.theta[:] = start.theta
         if start.lambda_ is not None:
@@ -181,6 +189,14 @@ class _ADAPDRun(Run):
             return self._engine.adapd_together(self.steps, self.state, stream.take(activations)), activations
         agents = stream.take(activations)
         return self._engine.adapd(self.steps, self.state, agents), len(agents)
+
+    def _forget_multipliers(self) -> None:
+        """Let lambda be 0, whatever x."""
+        if self.steps.momentum == MOMENTUM["local"] and not self._has_last:
+            ahead = (self.steps.relaxation - 2.0) * self.steps.gamma[:, None]
+            self.state.lambda_[:] = ahead * self._network.multiply(self.state.x)
+        else:
+            self.state.lambda_[:] = 0.0
 
     def _forget_disagreement(self) -> None:
         """Let every row's last disagreement be the present one."""
@@ -276,11 +292,13 @@ class _AdaptiveRun(_ADAPDRun):
         """
         problem, lipschitz = self._problem, self._rule.lipschitz
         points = mean_of(self._x_start), mean_of(self.state.x)
-        said = [self._measure(x)[1] for x in points]
-        gradients = [rows[:, MEASURES.index("gradient")] for rows in said]
         inverse = 1.0 / np.where(lipschitz > 0, lipschitz, np.inf)
-        distances = [np.maximum(gradient * inverse, rows[:, MEASURES.index("distance")])
-                     for gradient, rows in zip(gradients, said, strict=True)]
+        gradients, distances = [], []
+        for x in points:
+            _, rows = self._measure(x)
+            gradients.append(rows[:, MEASURES.index("gradient")].copy())
+            distances.append(np.maximum(gradients[-1] * inverse, rows[:, MEASURES.index("distance")]))
+            del rows  # of many agents, much memory
         self._count_sums(1)
         # of constraints that is the violation; their boundaries, which take longer, are looked at only if need be
         if not _is_nearer(*distances):
@@ -295,8 +313,9 @@ class _AdaptiveRun(_ADAPDRun):
         self._x_start, self._farthest = self.state.x.copy(), 0.0
         self._weight = self._first = self._first_weight(self.state.x)
         self.steps = self._rule.steps(self._weight)
-        self._anderson = self._before = None
         self._forget_disagreement()
+        self._forget_multipliers()
+        self._anderson = self._before = None
         return True
 
     def _first_weight(self, x: Floats) -> float:
