@@ -184,7 +184,8 @@ class _Stretches:
 
     def __init__(self, begin: int, sizes: Longs):
         self.begin, self.size = begin, int(sizes[0])  # that of all, where agents are alike
-        starts = begin + _starts(sizes)
+        starts = _starts(sizes if sizes.any() else sizes[:1])  # where nobody has any, none is looked up
+        starts += begin
         self._next, self.end = starts[:-1], int(starts[-1])
 
     def take(self, agents: Longs, size: int) -> Longs:
