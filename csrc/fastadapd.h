@@ -86,10 +86,10 @@ typedef struct {
     int64_t alike;                     /* 1: L is 1, and agent i has at + i*own_size what agent 0 has at a place `at` of data
                                           from own_begin on, and its rows of theta are own_rows*i after those of agent 0 */
     int64_t own_begin;                 /* where what all agents share ends in data */
-    int64_t own_size;                  /* numbers of data per agent */
+    int64_t own_size;                  /* numbers per agent of what methods read */
     int64_t values_begin;              /* where what methods read ends in data, and what only fa_measure reads begins: b and
-                                          A of the agents' FA_GRAM */
-    int64_t values_size;               /* numbers of the latter per agent: own_size of places from values_begin on */
+                                          A of FA_GRAM, but of a shared one, which are among what all agents share */
+    int64_t values_size;               /* as own_size, for places from values_begin on */
     int64_t own_rows;                  /* constraint rows per agent */
     const int64_t *objective_ptr;      /* [L+1] blocks of agent i: objective_ptr[i] .. objective_ptr[i+1]-1 (not modified) */
     const int32_t *objective_kind;     /* [blocks] enum fa_objective (not modified) */

@@ -5,7 +5,7 @@
 #include "vectors.h"
 
 /* How far ahead memory is asked, in numbers, where a problem does not fit into the cache: `far` is 1 then, and 2 beyond the
- * last cache. */
+ * last cache, from where of many lines asked at once some are lost: they are asked twice. */
 enum { FA_AHEAD = 1024 };
 
 /* Numbers of a symmetric matrix by halves; panels hold the squares on their diagonal whole. */

@@ -94,7 +94,8 @@ class Evaluator:
         self._gradient_size = _typical(self._sizes, self._total)
 
     def _natural_length(self, gradients: Floats) -> float:
-        found = own_distances(self._problem, self._lipschitz, gradients, np.zeros(self._problem.dim))
+        origin = np.zeros(self._problem.dim)
+        found = own_distances(self._problem, self._lipschitz, gradients, origin, equations=True)
         found = found[found > 0]
         return min(1.0, _ranked(found)[1]) if found.size else 1.0
 
@@ -142,7 +143,7 @@ class Evaluator:
         )
 
 
-def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Floats) -> Floats:
+def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Floats, *, equations: bool) -> Floats:
     """How far it is from a point to where the agents' costs and constraints change.
 
     Parameters
@@ -151,16 +152,20 @@ def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Flo
     lipschitz, gradients : ndarray, shape (N,)
         L_i and ``|grad f_i(x)|``.
     x : ndarray, shape (dim,)
+    equations : bool
+        Whether equations count.
 
     Returns
     -------
     ndarray, shape (count,)
         To the unconstrained optima of the agents with a curved cost, as far as ``|grad f_i(x)| / L_i`` tells, and to
-        the boundaries of all constraints, inside or outside: ``|g_r(x)| / |grad g_r(x)|``.
+        the boundaries of the constraints, inside or outside: ``|g_r(x)| / |grad g_r(x)|``.
     """
     curved = lipschitz > 0
     found = [gradients[curved] / lipschitz[curved]]
     for group in problem.constraints:
+        if group.term.equality and not equations:
+            continue
         norms = group.term.row_norms(x[None])
         found.append((np.abs(group.term.value(x[None])) / np.where(norms > 0, norms, np.inf)).reshape(-1))
     return np.concatenate(found)

@@ -207,7 +207,8 @@ class Solver:
 
         The agents' copies, their multipliers and the weight stay. Where an agent has another number of constraint rows
         than before, its multipliers start at 0. On another network the consensus multipliers become the smallest ones
-        with the same force on every agent. All counts and the history begin anew.
+        with the same force on every agent. All counts and the history begin anew; so do the ten epochs before AD-APD
+        looks back, see `fastadapd.methods.ADAPD`, if they were not over.
 
         Parameters
         ----------

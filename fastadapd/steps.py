@@ -201,6 +201,7 @@ class AdaptiveRule:
     alike: ``|lambda| = |B' lambda| sqrt(N) / |B|_F``. With c = 1 this is the least bound of the gap. What is best on
     problems with curvature grows like ``c = sqrt(2 N)``; on linear programs it is a third of the bound's.
     From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
+    Where a run begins anew, X_0 and the weight do too, the epochs do not.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ import fastadapd as fa
 from fastadapd.constraints import AffineInequality, Ellipsoid
 from fastadapd.methods import ADAPD, adapd
 from fastadapd.objectives import Quadratic
-from fastadapd.regularizers import Box, L2Ball
+from fastadapd.regularizers import Box, L2Ball, NonNegative
 
 momenta = pytest.mark.parametrize("momentum", ["local", "global"])
 
@@ -199,14 +199,16 @@ def opinions(offset, spread, N=12):
     return problem, fa.Network(fa.graphs.small_world(N, N, rng=5))
 
 
-def test_data_far_from_the_start_take_as_long_as_data_about_it():
+@pytest.mark.parametrize("N", [12, 30])
+def test_data_far_from_the_start_take_about_as_long_as_data_about_it(N):
     """Residuals are relative to x, so tol is divided by the distance."""
-    size = float(np.linalg.norm(FAR))
-    near = fa.solve(*opinions(np.zeros(4), 1.0), rng=0, tol=1e-4)
-    far = fa.solve(*opinions(FAR, 1.0), rng=0, tol=1e-4 / size)
-    assert near.success and far.success and far.epochs <= near.epochs
-    best = fa.solve_centralized(opinions(np.zeros(4), 1.0)[0])
-    np.testing.assert_allclose(far.x - FAR, best.x, atol=2e-3)
+    about, network = opinions(np.zeros(4), 1.0, N)
+    near, best = fa.solve(about, network, rng=0, tol=1e-4), fa.solve_centralized(about)
+    for times in (0.003, 0.01, 0.1, 1, 10):
+        size = max(1.0, float(np.linalg.norm(times * FAR)))
+        far = fa.solve(opinions(times * FAR, 1.0, N)[0], network, rng=0, tol=1e-4 / size)
+        assert near.success and far.success and far.epochs <= 3 * near.epochs
+        np.testing.assert_allclose(far.x - times * FAR, best.x, atol=2e-3)
 
 
 @pytest.mark.parametrize("consensus", ["edge", "metropolis"])
@@ -226,20 +228,28 @@ def test_a_run_that_came_far_begins_anew_at_the_mean(monkeypatch, engine, consen
     (mean, sums), run = before.pop(), solver._run
     assert np.linalg.norm(mean - FAR) < 0.1 * np.linalg.norm(FAR)
     assert run._sums == (sums[0] + 2, sums[1] + 1 + 2)  # of a distance, and of two that come from a closer look
-    fresh = fa.Solver(problem, network, x0=mean, **options)
+    assert_goes_on_as_from(mean, run, problem, network, options)
+    assert run._weight == fa.Solver(problem, network, x0=mean, **options)._run._weight and run._farthest == 0.0
+    solver.run(10)
+    (mean, _), = before  # it has looked again
+    if run._x_start[0, 0] == mean[0]:  # and begun once more
+        assert_goes_on_as_from(mean, run, problem, network, options)
+
+
+def assert_goes_on_as_from(x0, run, problem, network, options):
+    """Nine epochs later."""
+    fresh = fa.Solver(problem, network, x0=x0, **options)
     fresh.run(9)
     for name in ("x", "theta", "lambda_", "g_last", "s_last"):
         found, expected = getattr(run.state, name), getattr(fresh._run.state, name)
         size = np.abs(expected).max(initial=1.0)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * size, err_msg=name)
-    assert run._weight == fresh._run._weight and run._farthest == 0.0
-    solver.run(2)
-    assert before  # it looks again, from there
+    assert run._anderson is None  # what it learned on the way is gone
 
 
 @pytest.fixture
 def begins_anew():
-    """How many times a run of 60 epochs did."""
+    """How many times a run of 60 epochs does."""
 
     def count(problem, network, **options):
         solver, starts = fa.Solver(problem, network, **{"rng": 0, "tol": 0, **options}), set()
@@ -265,9 +275,35 @@ def test_when_a_run_begins_anew(begins_anew):
     # nor with multipliers that were given, whose worth is not known
     warm = fa.Solver(problem, network, rng=0, tol=0)
     warm.run(300)
-    assert begins_anew(problem, network, multipliers=warm.result().multipliers) == 0
+    known = warm.result()
+    assert begins_anew(problem, network, multipliers=known.multipliers) == 0
+    assert begins_anew(problem, network, consensus_multipliers=known.consensus_multipliers) == 0
     # nor with momentum over all activations, which has no break
     assert begins_anew(problem, network, method=ADAPD(momentum="global")) == 0
+
+
+def test_a_run_begins_anew_without_curved_costs_but_not_for_equations(begins_anew):
+    rng, network = np.random.default_rng(0), fa.Network(nx.cycle_graph(12))
+    cost = fa.objectives.Linear(rng.normal(size=(12, 4)))
+    for costs in ((), cost):
+        limits = Ellipsoid(np.eye(4), FAR + rng.normal(size=(12, 4)), 9.0)
+        assert begins_anew(fa.Problem(costs, None, limits), network) > 0
+    plane, cost = fa.constraints.AffineEquality([[1.0, 2.0]], [3.0]), np.array([0.2, 0.2])
+    assert begins_anew(fa.Problem(fa.objectives.Linear(cost), NonNegative(), plane, n_agents=12), network) == 0
+
+
+def test_an_update_before_the_look_does_not_prevent_it(begins_anew):
+    problem, network = opinions(FAR, 1.0)
+    solver = fa.Solver(problem, network, rng=0, tol=0)
+    solver.run(5)
+    solver.update(opinions(FAR + 1.0, 1.0)[0])
+    assert not solver._run._x_start.any()
+    solver.run(10.5)
+    assert np.linalg.norm(solver._run._x_start[0] - FAR) < 0.1 * np.linalg.norm(FAR)
+    assert solver._run._weight != 0.0 and not solver._run._balanced
+    solver.run(300)
+    solver.update(problem)
+    assert not solver._run._looks
 
 
 def test_a_weight_that_was_given_stays_when_a_run_begins_anew():

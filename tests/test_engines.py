@@ -219,6 +219,22 @@ def test_least_squares_are_packed_as_what_is_short():
     assert found == [LEAST_SQUARES + packing.GRAM, LEAST_SQUARES + packing.DIAGONAL, LEAST_SQUARES, LEAST_SQUARES]
 
 
+def test_measures_of_shared_and_own_least_squares(loops):
+    """b and A of those that loops know by A'A lie elsewhere: what is shared before, what is an agent's own behind."""
+    rng, N, n = np.random.default_rng(1), 5, 4
+    A, b, network = rng.normal(size=(N, 12, n)), rng.normal(size=(N, 12)), fa.Network([(0, 1), (1, 2), (2, 3), (3, 4)])
+    own, shared = fa.objectives.LeastSquares(A, b), fa.objectives.LeastSquares(A[0], b[0])
+    short = fa.objectives.LeastSquares(A[:, :2], b[:, :2])
+    limit = fa.constraints.AffineInequality(A[:, :2], np.abs(b[:, :2]))
+    assert kinds(shared) == [LEAST_SQUARES + packing.GRAM]
+    agents = [fa.Agent([shared, own.agent(i), short.agent(i)] if i % 2 else shared, None, limit.agent(i))
+              for i in range(N)]
+    for problem in (fa.Problem([own, shared, short], None, limit), fa.Problem([shared, own]),
+                    fa.Problem.from_agents(agents)):
+        for shared_point in (False, True):
+            assert_measures_agree(Instance(problem, network, []), loops, 4, shared_point)
+
+
 def test_least_squares_by_their_gram_matrix_are_as_exact(engine):
     """Where A'A is shorter than A, loops use that; its error is what rounding A and b alone may cause."""
     n, m, rng = 4, 30, np.random.default_rng(0)

@@ -920,14 +920,15 @@ def test_what_is_sent():
 def test_sums_over_all_agents_are_counted():
     """For the weight at epochs 10, 20, 40 (four numbers each), along a tree and back: 2 N messages.
 
-    The first one carries x and a distance too, and another one follows, to look whether to begin anew.
+    The first one carries the means of x and of the start and a distance too, and another one follows, to look whether
+    to begin anew.
     """
     run = solver(clock="uniform")
     run.run(50)
     result = run.result()
     assert result.communications == 50 * N + 4 * 2 * N
     wakes = np.bincount(fa.clocks.Stream(fa.clocks.Uniform(), N, np.random.default_rng(0)).take(50 * N), minlength=N)
-    assert result.floats_sent == 2 * 3 * (wakes @ NETWORK.degrees) + (3 * 4 + 3 + 1 + 1) * 2 * N
+    assert result.floats_sent == 2 * 3 * (wakes @ NETWORK.degrees) + (3 * 4 + 2 * 3 + 1 + 1) * 2 * N
     published = solver(ADAPD(momentum="global", steps="theory", **BOUNDS))
     published.run(50)
     assert published.result().communications == 50 * N
@@ -945,7 +946,7 @@ def test_sums_of_the_acceleration_are_counted(monkeypatch, memory):
     assert result.communications == 105 * N + (5 + len(mixes)) * 2 * N
     # every agent woke once per epoch
     sent = 2 * 3 * 105 * NETWORK.degrees.sum()
-    assert result.floats_sent == sent + (4 * 4 + 3 + 1 + 1 + (3 * memory + 4) * len(mixes)) * 2 * N
+    assert result.floats_sent == sent + (4 * 4 + 2 * 3 + 1 + 1 + (3 * memory + 4) * len(mixes)) * 2 * N
 
 
 @pytest.mark.parametrize(

@@ -965,7 +965,8 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     return OK
 
 
-LISTS, ENTRIES, ROWS, COLUMNS, NEIGHBOURS, SECOND_CACHE, MANY = 9, 7, 4, 3, 2, 1 << 18, 128  # as in csrc/adapd.h
+# as in csrc/adapd.h; but lines are asked so tightly here that some are lost beyond the second cache already
+LISTS, ENTRIES, ROWS, COLUMNS, NEIGHBOURS, SECOND_CACHE, MANY = 9, 7, 4, 3, 2, 1 << 18, 128
 
 
 @_inlined

@@ -44,7 +44,7 @@ from fastadapd.problem import Problem
 _PATIENCE = 320  # epochs before the weight may follow the imbalance of the movement
 _SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
 _PERIOD = 10  # epochs between two extrapolations, and before the first
-_NEARER = 0.1  # share of the distance from the start at which a run begins anew, see _AdaptiveRun._begins_nearer
+_NEARER, _NEARER_STILL = 0.15, 0.3  # a run begins anew at this share of the distance from the start, and once more
 _MEMORY_BYTES = 1 << 30
 _MOST = 1000  # points in memory
 
@@ -78,11 +78,11 @@ class ADAPD(Method):
 
     Notes
     -----
-    With adaptive steps, local momentum and no multipliers given, a run looks back after 10 epochs: where the mean of x
-    is ten times as near as the start to what the agents want (root mean square of the distances to their unconstrained
-    optima, as far as slopes tell, and to the boundaries of their constraints), it begins anew there, with multipliers
-    0, and looks again after 10 more. Multipliers and a weight from a long way would mislead it. Looks are sums over
-    all agents, too.
+    With adaptive steps, local momentum and no multipliers given, a run looks back after 10 epochs: where the distance
+    of the mean of x from what the agents want (root mean square of the distances to their unconstrained optima, as far
+    as slopes tell, and to the boundaries of their inequalities) is less than 0.15 times that of the start, it begins
+    anew there, with multipliers 0 and the first weight, and again every 10 epochs as long as the distance falls below
+    0.3 times the last. Multipliers and a weight from a long way would mislead it. Looks are sums over all agents, too.
 
     References
     ----------
@@ -244,7 +244,8 @@ class _AdaptiveRun(_ADAPDRun):
         # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
         cold = start.lambda_ is None and start.theta is None
         self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
-        self._looks = cold and self.steps.momentum == MOMENTUM["local"]  # whether to begin anew
+        # at which share of the distance to begin anew; 0: no more looks
+        self._looks = _NEARER if cold and self.steps.momentum == MOMENTUM["local"] else 0.0
         self._farthest = 0.0
         self._most = _MEMORY_BYTES // (8 * self._point.size)
         self._memory = min(int(memory), _MOST, self._most)
@@ -274,14 +275,14 @@ class _AdaptiveRun(_ADAPDRun):
         epoch, self._epoch = self._epoch, self._epoch + _PERIOD
         away = (self.state.x - self._x_start).reshape(-1)
         self._farthest = max(self._farthest, math.sqrt(away @ away))
-        balances = epoch >= self._rebalance
-        if balances or self._looks:
-            self._count_sums(4 * balances + (away.size // len(self.state.x) + 1) * self._looks)
+        balances, looks = epoch >= self._rebalance, self._looks > 0
+        if balances or looks:  # in one sum: for the weight, and the means of x and of the start with its distance
+            self._count_sums(4 * balances + (2 * self.state.x.shape[1] + 1) * looks)
+        if looks:
+            self._looks = _NEARER_STILL if self._begins_nearer() else 0.0
         if balances:
             self._rebalance *= 2
             self._change_weight()
-        if self._looks:
-            self._looks = self._begins_nearer()
         if self._memory:
             self._extrapolate()
 
@@ -301,22 +302,30 @@ class _AdaptiveRun(_ADAPDRun):
             del rows  # of many agents, much memory
         self._count_sums(1)
         # of constraints that is the violation; their boundaries, which take longer, are looked at only if need be
-        if not _is_nearer(*distances):
+        if not self._is_nearer(*distances):
             return False
         self._count_sums(2)
-        if not _is_nearer(*(own_distances(problem, lipschitz, *at) for at in zip(gradients, points, strict=True))):
+        # an equation is met wherever the run came from, and its multipliers are worth something
+        distances = [own_distances(problem, lipschitz, *at, equations=False)
+                     for at in zip(gradients, points, strict=True)]
+        if not self._is_nearer(*distances):
             return False
         point = np.zeros_like(self._point)
         point[: self.state.x.size].reshape(self.state.x.shape)[:] = points[1]
         self._replace(point)
         self.state.g_last[:] = self._measure(self.state.x)[0]
         self._x_start, self._farthest = self.state.x.copy(), 0.0
-        self._weight = self._first = self._first_weight(self.state.x)
+        self._weight = self._first_weight(self.state.x)
         self.steps = self._rule.steps(self._weight)
         self._forget_disagreement()
         self._forget_multipliers()
         self._anderson = self._before = None
+        self._balanced = False
         return True
+
+    def _is_nearer(self, before: Floats, now: Floats) -> bool:
+        """Whether distances have fallen far enough, in the root mean square."""
+        return math.sqrt(now @ now) < self._looks * math.sqrt(before @ before)
 
     def _first_weight(self, x: Floats) -> float:
         return self._rule.first_weight(x) if self._given is None else self._given
@@ -367,6 +376,8 @@ class _AdaptiveRun(_ADAPDRun):
             self._weight = other._weight
             self.steps = self._rule.steps(self._weight)
             self._balanced = True
+            if other._looks:  # its multipliers are those of a few epochs
+                self._looks, self._x_start = other._looks, other._x_start
             same = self._network is other._network and np.array_equal(self._problem.row_ptr, other._problem.row_ptr)
             if same and self._memory and other._anderson is not None:
                 self._anderson = other._anderson  # directions in which the old data were slow are slow with the new
@@ -392,8 +403,3 @@ class _AdaptiveRun(_ADAPDRun):
         self._sums = saved["sums"]
         self._before = None if saved["before"] is None else saved["before"].copy()
         self._anderson = None if saved["anderson"] is None else Anderson.restore(saved["anderson"])
-
-
-def _is_nearer(before: Floats, now: Floats) -> bool:
-    """Whether distances have fallen to a tenth, in the root mean square."""
-    return math.sqrt(now @ now) < _NEARER * math.sqrt(before @ before)

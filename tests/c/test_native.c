@@ -265,7 +265,8 @@ static int test_every_term(void)
         1, 1, -1,               /* 40: the ball: radius, center: at the distance 1, 0 outside */
         -4, -3, 2, 1, 1, 1,     /* 43: -A'b, A'A */
     };
-    static const int64_t costs[] = {0, 2}, cost_data[][2] = {{0, 2}, {0, 43}}, values[] = {0, 2}, limits[] = {0, 4}, limit_data[] = {8, 16, 24, 33};
+    static const int64_t costs[] = {0, 2}, cost_data[][2] = {{0, 2}, {0, 43}}, values[] = {0, 2};
+    static const int64_t limits[] = {0, 4}, limit_data[] = {8, 16, 24, 33};
     static const int64_t first[] = {0, 1, 2, 4};
     static const int32_t cost_kind[][2] = {{FA_LINEAR, FA_LEAST_SQUARES}, {FA_LINEAR, FA_LEAST_SQUARES + FA_GRAM}};
     static const int32_t cost_rows[] = {1, 2};
@@ -282,8 +283,8 @@ static int test_every_term(void)
         if (kinds[k] == FA_BOX) continue; /* test_measure has it */
         const fa_problem one = {
             .n_agents = 1, .dim = DIM, .objective_ptr = costs, .objective_kind = cost_kind[gram],
-            .objective_rows = cost_rows, .objective_data = cost_data[gram], .objective_values = values, .constraint_ptr = limits,
-            .constraint_kind = limit_kind, .constraint_rows = limit_rows, .constraint_data = limit_data,
+            .objective_rows = cost_rows, .objective_data = cost_data[gram], .objective_values = values,
+            .constraint_ptr = limits, .constraint_kind = limit_kind, .constraint_rows = limit_rows, .constraint_data = limit_data,
             .constraint_first = first, .regularizer_kind = kinds + k, .regularizer_data = places + k, .data = numbers,
         };
         CHECK(fa_work_size(&one) <= WORK);
