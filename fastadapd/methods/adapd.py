@@ -45,6 +45,7 @@ _PATIENCE = 320  # epochs before the weight may follow the imbalance of the move
 _SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
 _PERIOD = 10  # epochs between two extrapolations, and before the first
 _NEARER, _NEARER_STILL = 0.15, 0.3  # a run begins anew at this share of the distance from the start, and once more
+_ROUND = 0.01  # strong convexity over curvature of a cost whose slope tells how far its optimum is
 _MEMORY_BYTES = 1 << 30
 _MOST = 1000  # points in memory
 
@@ -79,10 +80,11 @@ class ADAPD(Method):
     Notes
     -----
     With adaptive steps, local momentum and no multipliers given, a run looks back after 10 epochs: where the distance
-    of the mean of x from what the agents want (root mean square of the distances to their unconstrained optima, as far
-    as slopes tell, and to the boundaries of their inequalities) is less than 0.15 times that of the start, it begins
-    anew there, with multipliers 0 and the first weight, and again every 10 epochs as long as the distance falls below
-    0.3 times the last. Multipliers and a weight from a long way would mislead it. Looks are sums over all agents, too.
+    of the mean of x from what the agents want is less than 0.15 times that of the start, it begins anew there, with
+    multipliers 0 and the first weight, and again every 10 epochs as long as that distance falls below 0.3 times the
+    last. It is the root mean square of the distances to the agents' unconstrained optima, where their costs have a
+    condition number below 100 and slopes tell it, and to the boundaries of their inequalities. Multipliers and a
+    weight from a long way would mislead the run. Looks are sums over all agents, too.
 
     References
     ----------
@@ -292,6 +294,7 @@ class _AdaptiveRun(_ADAPDRun):
         On a long way multipliers and the weight follow its length: what they have learned there misleads.
         """
         problem, lipschitz = self._problem, self._rule.lipschitz
+        lipschitz = np.where(problem.strong_convexity() >= _ROUND * lipschitz, lipschitz, 0.0)
         points = mean_of(self._x_start), mean_of(self.state.x)
         inverse = 1.0 / np.where(lipschitz > 0, lipschitz, np.inf)
         gradients, distances = [], []
