@@ -47,10 +47,12 @@ int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_
     return find(chosen)->dpda(problem, network, steps, iterations, state, work);
 }
 
-int fa_measure(const fa_problem *problem, const double *x, int64_t stride, const double *theta, const double *force,
-               const double *prox_step, double *g, double *measures, double *work)
+int fa_measure(const fa_problem *problem, const fa_network *network, const fa_scales *scales, const double *x,
+               int64_t stride, const double *theta, const double *lambda_, double *g, double *gradients, double *distances,
+               double *mean, double *totals, double *work)
 {
-    return find(chosen)->measure(problem, x, stride, theta, force, prox_step, g, measures, work);
+    return find(chosen)->measure(problem, network, scales, x, stride, theta, lambda_, g, gradients, distances, mean, totals,
+                                 work);
 }
 
 int64_t fa_work_size(const fa_problem *problem)

@@ -14,8 +14,8 @@ typedef struct {
     int (*adapd_share)(const fa_problem *, const fa_network *, const fa_adapd_steps *, const fa_share *, int64_t,
                        const int32_t *, const fa_adapd_state *, double *);
     int (*dpda)(const fa_problem *, const fa_network *, const fa_dpda_steps *, int64_t, const fa_dpda_state *, double *);
-    int (*measure)(const fa_problem *, const double *, int64_t, const double *, const double *, const double *, double *,
-                   double *, double *);
+    int (*measure)(const fa_problem *, const fa_network *, const fa_scales *, const double *, int64_t, const double *,
+                   const double *, double *, double *, double *, double *, double *, double *);
 } fa_kernels;
 
 extern const fa_kernels fa_kernels_baseline;

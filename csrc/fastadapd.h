@@ -65,17 +65,19 @@ enum fa_momentum {
     FA_MOMENTUM_LOCAL = 1
 };
 
-/* Columns of fa_measure's output, one row per agent. */
-enum fa_measure_column {
-    FA_VALUE = 0,         /* f_i(x_i) + rho_i(x_i), an indicator counting 0                                        */
-    FA_VIOLATION = 1,     /* max of the distance of g_i(x_i) to -K_i and that of x_i to the domain of rho_i        */
-    FA_DISTANCE = 2,      /* the same in units of x: each row's violation over the norm of its row of the Jacobian */
-    FA_COMPLEMENTARITY = 3, /* sum over rows of |theta_r g_r(x_i)|                                                */
-    FA_STATIONARITY = 4,  /* |x_i - prox_{t rho_i}(x_i - t v)| / t with v = grad f_i + J_i' theta_i + force_i      */
-    FA_GRADIENT = 5,      /* |grad f_i(x_i)|                                                                      */
-    FA_REACTION = 6,      /* |J_i(x_i)' theta_i|                                                                  */
-    FA_FORCE = 7,         /* |force_i|                                                                            */
-    FA_MEASURES = 8       /* number of columns                                                                    */
+/* What fa_measure says of a point, over all agents. */
+enum fa_measure_total {
+    FA_VALUE = 0,         /* sum: f_i(x_i) + rho_i(x_i), an indicator counting 0                                        */
+    FA_VIOLATION = 1,     /* largest: distance of g_i(x_i) to -K_i, or of x_i to the domain of rho_i                    */
+    FA_DISTANCE = 2,      /* largest: the same in units of x, a row's violation over the norm of its row of the Jacobian */
+    FA_COMPLEMENTARITY = 3, /* sum, over rows too: |theta_r g_r(x_i)|                                                   */
+    FA_STATIONARITY = 4,  /* largest: |x_i - prox_{t rho_i}(x_i - t v)| / t with v = grad f_i + J_i'theta_i + (B'lambda)_i
+                             and 1 / t = L_i + <theta_i, L_gi>, or `gradient` / max(|mean|, `length`) if that is more   */
+    FA_APART = 5,         /* largest: |x_i - mean|                                                                      */
+    FA_LENGTH = 6,        /* |mean|                                                                                     */
+    FA_UNITS_APART = 7,   /* these two with every coordinate in its unit                                                */
+    FA_UNITS_LENGTH = 8,
+    FA_MEASURES = 9       /* number of totals */
 };
 
 /* Everything the agents know, packed agent after agent. Where all agents have blocks of the same kinds and sizes, as in
@@ -208,12 +210,22 @@ typedef struct {
 int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_steps *steps, int64_t iterations,
             const fa_dpda_state *state, double *work /* [fa_work_size] (output) */);
 
-/* What every agent can say of a point: rows of FA_MEASURES numbers, see enum fa_measure_column. */
-int fa_measure(const fa_problem *problem, const double *x /* agent i at x + i*stride (not modified) */,
+/* What measures of a point are compared with. */
+typedef struct {
+    double length;                     /* x counts as at least so long */
+    double gradient;                   /* a size of cost gradients, positive */
+    const double *lipschitz;           /* [N] L_i of grad f_i (not modified) */
+    const double *units;               /* [n] units of the coordinates (not modified) */
+} fa_scales;
+
+/* How good a point is: see enum fa_measure_total. */
+int fa_measure(const fa_problem *problem, const fa_network *network /* NULL: without lambda */, const fa_scales *scales,
+               const double *x /* agent i at x + i*stride (not modified) */,
                int64_t stride /* n, or 0 for one point that all share */, const double *theta /* [M] (not modified) */,
-               const double *force /* [N*n] (B' lambda)_i (not modified) */, const double *prox_step /* [N] t (not modified) */,
-               double *g /* [M] g_i(x_i) (output) */, double *measures /* [N*FA_MEASURES] (output) */,
-               double *work /* [fa_work_size] (output) */);
+               const double *lambda_ /* [R*n], without the look ahead or with it (not modified) */, double *g /* [M] g_i(x_i) (output) */,
+               double *gradients /* [N] |grad f_i(x_i)| (output) */,
+               double *distances /* [N] each agent's own FA_DISTANCE (output) */, double *mean /* [n] of x (output) */,
+               double *totals /* [FA_MEASURES] (output) */, double *work /* [fa_work_size] (output) */);
 
 /* One sentence for a status. */
 const char *fa_strerror(int status);

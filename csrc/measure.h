@@ -19,22 +19,25 @@ static double regularizer_value(const fa_problem *problem, int64_t i, const doub
     return 0.0;
 }
 
-/* g and J'theta; the distance of g_i to -K_i, and the same with every row divided by its norm; sum |theta_r g_r|. */
-static void feasibility(const fa_problem *problem, int64_t i, const double *x, const double *theta, const fa_work *w,
-                        double *g, double *out)
+/* g, and reaction <- reaction + J'theta; the distance of g_i to -K_i, and the same with every row divided by its norm; sum |theta_r g_r|.
+ * Returns <theta_i, L_gi>. */
+static double feasibility(const fa_problem *problem, int64_t i, const double *x, const double *theta, const fa_work *w,
+                          double *g, double *said)
 {
     const int64_t n = problem->dim, like = fa_like(problem, i);
-    double sum = 0.0, distance = 0.0, complementarity = 0.0;
+    double sum = 0.0, distance = 0.0, complementarity = 0.0, curvature = 0.0;
     for (int64_t b = problem->constraint_ptr[like]; b < problem->constraint_ptr[like + 1]; ++b) {
         const int64_t first = fa_first(problem, i, b), m = problem->constraint_rows[b];
         const double *data = fa_data(problem, i, problem->constraint_data[b]), *rows = w->J;
         const int32_t kind = problem->constraint_kind[b];
         const int affine = fa_is_affine(kind), equality = kind == FA_AFFINE_EQUALITY;
         double value = 0.0, square;
-        if (affine)
+        if (affine) {
             rows = data + 1 + 2 * m;
-        else
+        } else {
             value = fa_quadratic(n, kind, data, 0, x, w->y, w->J, &square);
+            curvature += theta[first] * data[1];
+        }
         for (int64_t r = 0; r < m; ++r, rows += n) {
             const double gr = affine ? fa_dot(n, rows, x) - data[1 + m + r] : value;
             const double over = equality ? fabs(gr) : (gr > 0.0 || gr != gr ? gr : 0.0);
@@ -48,39 +51,85 @@ static void feasibility(const fa_problem *problem, int64_t i, const double *x, c
             fa_axpy(n, theta[first + r], rows, w->reaction);
         }
     }
-    out[FA_VIOLATION] = sqrt(sum);
-    out[FA_DISTANCE] = distance;
-    out[FA_COMPLEMENTARITY] = complementarity;
+    said[FA_VIOLATION] = sqrt(sum);
+    said[FA_DISTANCE] = distance;
+    said[FA_COMPLEMENTARITY] = complementarity;
+    return curvature;
 }
 
-static int measure(const fa_problem *problem, const double *x, int64_t stride, const double *theta, const double *force,
-                   const double *prox_step, double *g, double *measures, double *work)
+/* What agent i says of x: its part of the totals, but for those of consensus, and |grad f_i|. `least`: its step's inverse
+ * is that or more. */
+static double measure_agent(const fa_problem *problem, const fa_network *network, int64_t i, double lipschitz, double least,
+                            const double *x, const double *theta, const double *lambda, const fa_work *w, double *g,
+                            double *said)
 {
     const int64_t n = problem->dim;
+    double outside, gradient, step;
+
+    fa_zero(n, w->v);
+    said[FA_VALUE] = fa_objective_gradient(problem, n, i, 0, x, w->v, w->y, 1);
+    gradient = fa_norm(n, w->v);
+    said[FA_VALUE] += regularizer_value(problem, i, x, w->z, &outside);
+
+    if (network)
+        fa_gather(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value, lambda,
+                  w->reaction);
+    else
+        fa_zero(n, w->reaction);
+    step = 1.0 / fa_larger(lipschitz + feasibility(problem, i, x, theta, w, g, said), least);
+    said[FA_VIOLATION] = fa_larger(said[FA_VIOLATION], outside);
+    said[FA_DISTANCE] = fa_larger(said[FA_DISTANCE], outside);
+
+    for (int64_t j = 0; j < n; ++j) {
+        w->v[j] += w->reaction[j];
+        w->z[j] = x[j] - step * w->v[j];
+    }
+    fa_prox(problem, n, i, step, w->z);
+    for (int64_t j = 0; j < n; ++j) w->z[j] = (x[j] - w->z[j]) / step;
+    said[FA_STATIONARITY] = fa_norm(n, w->z);
+    return gradient;
+}
+
+/* The mean of N points; sums of a few at a time, for the sake of rounding. */
+static void mean_of(int64_t N, int64_t n, const double *x, int64_t stride, double *some, double *mean)
+{
+    enum { FEW = 256 };
+    fa_zero(n, mean);
+    for (int64_t first = 0; first < N; first += FEW) {
+        const int64_t end = first + FEW < N ? first + FEW : N;
+        fa_zero(n, some);
+        for (int64_t i = first; i < end; ++i) fa_axpy(n, 1.0, x + i * stride, some);
+        fa_axpy(n, 1.0, some, mean);
+    }
+    for (int64_t j = 0; j < n; ++j) mean[j] /= (double)N;
+}
+
+static int measure(const fa_problem *problem, const fa_network *network, const fa_scales *scales, const double *x,
+                   int64_t stride, const double *theta, const double *lambda, double *g, double *gradients, double *distances, double *mean, double *totals,
+                   double *work)
+{
+    static const int32_t largest[] = {FA_VIOLATION, FA_DISTANCE, FA_STATIONARITY};
+    const int64_t N = problem->n_agents, n = problem->dim;
     const fa_work w = fa_slice_work(n, work);
-    for (int64_t i = 0; i < problem->n_agents; ++i) {
-        const double *xi = x + i * stride, *push = force + i * n, t = prox_step[i];
-        double *out = measures + i * FA_MEASURES, outside;
+    double least, said[FA_MEASURES];
 
-        fa_zero(n, w.v);
-        out[FA_VALUE] = fa_objective_gradient(problem, n, i, 0, xi, w.v, w.y, 1);
-        out[FA_GRADIENT] = fa_norm(n, w.v);
-        out[FA_VALUE] += regularizer_value(problem, i, xi, w.z, &outside);
-
-        fa_zero(n, w.reaction);
-        feasibility(problem, i, xi, theta, &w, g, out);
-        out[FA_VIOLATION] = fa_larger(out[FA_VIOLATION], outside);
-        out[FA_DISTANCE] = fa_larger(out[FA_DISTANCE], outside);
-        out[FA_REACTION] = fa_norm(n, w.reaction);
-        out[FA_FORCE] = fa_norm(n, push);
-
-        for (int64_t j = 0; j < n; ++j) {
-            w.v[j] += w.reaction[j] + push[j];
-            w.z[j] = xi[j] - t * w.v[j];
-        }
-        fa_prox(problem, n, i, t, w.z);
-        for (int64_t j = 0; j < n; ++j) w.z[j] = (xi[j] - w.z[j]) / t;
-        out[FA_STATIONARITY] = fa_norm(n, w.z);
+    mean_of(N, n, x, stride, w.v, mean);
+    for (int32_t k = 0; k < FA_MEASURES; ++k) totals[k] = 0.0;
+    totals[FA_LENGTH] = fa_norm(n, mean);
+    for (int64_t j = 0; j < n; ++j) w.y[j] = scales->units[j] * mean[j];
+    totals[FA_UNITS_LENGTH] = fa_norm(n, w.y);
+    least = scales->gradient / fa_larger(totals[FA_LENGTH], scales->length);
+    for (int64_t i = 0; i < N; ++i) {
+        const double *xi = x + i * stride;
+        for (int64_t j = 0; j < n; ++j) w.y[j] = xi[j] - mean[j];
+        totals[FA_APART] = fa_larger(fa_norm(n, w.y), totals[FA_APART]);
+        for (int64_t j = 0; j < n; ++j) w.y[j] *= scales->units[j];
+        totals[FA_UNITS_APART] = fa_larger(fa_norm(n, w.y), totals[FA_UNITS_APART]);
+        gradients[i] = measure_agent(problem, network, i, scales->lipschitz[i], least, xi, theta, lambda, &w, g, said);
+        distances[i] = said[FA_DISTANCE];
+        totals[FA_VALUE] += said[FA_VALUE];
+        totals[FA_COMPLEMENTARITY] += said[FA_COMPLEMENTARITY];
+        for (int32_t k = 0; k < 3; ++k) totals[largest[k]] = fa_larger(said[largest[k]], totals[largest[k]]);
     }
     return FA_OK;
 }

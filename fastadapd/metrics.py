@@ -30,10 +30,9 @@ import numpy as np
 from fastadapd import regularizers
 from fastadapd._terms import Floats
 from fastadapd.engines import Engine
-from fastadapd.engines.packing import MEASURES
+from fastadapd.engines.packing import Measured, Scales
 from fastadapd.problem import Problem
 
-_COLUMN = {name: k for k, name in enumerate(MEASURES)}
 _BLOCK = 1 << 14  # agents at a time, for the sake of memory
 
 
@@ -48,10 +47,11 @@ class Measures(NamedTuple):
     primal: float
     stationarity: float
     complementarity: float
+    mean: Floats
 
 
 class Evaluator:
-    """Measures points of one problem.
+    """Judges points of one problem.
 
     Parameters
     ----------
@@ -61,42 +61,41 @@ class Evaluator:
         F*, or nan.
     units : ndarray, shape (dim,), or None
         The user's variables are ``units * x``; only `consensus_violation` is measured in them.
+
+    Attributes
+    ----------
+    scales : Scales
+        What an engine needs to measure a point.
     """
 
     def __init__(self, problem: Problem, engine: Engine, optimal_value: float = np.nan, units: Floats | None = None):
-        self._problem, self._engine, self._optimum, self._units = problem, engine, optimal_value, units
+        N = problem.n_agents
+        self._problem, self._optimum = problem, optimal_value
         self._lipschitz = problem.lipschitz()
-        self._curvature = np.zeros(problem.n_rows)
-        for group, rows in problem.constraint_rows():
-            self._curvature[rows] = np.reshape(group.term.curvature, (-1, 1))
-        self._is_affine = not self._curvature.any()
-        has_rows = problem.row_ptr[1:] > problem.row_ptr[:-1]
-        self._constrained = slice(None) if has_rows.all() else np.flatnonzero(has_rows)
-        self._first_row = problem.row_ptr[:-1][self._constrained]
         origin = np.zeros(problem.dim)
-        pushes = np.zeros((problem.n_agents, problem.dim))
-        _, at_origin = engine.measure(origin, np.zeros(problem.n_rows), pushes, np.ones(problem.n_agents))
-        gradients = at_origin[:, _COLUMN["gradient"]].copy()
-        del at_origin
-        sizes = gradients.copy()
+        at_origin = engine.measure(plain_scales(problem), origin, np.zeros(problem.n_rows))
+        sizes = at_origin.gradients.copy()
         for group in problem.regularizers:
             if isinstance(group.term, regularizers.L1):
                 weight = np.broadcast_to(group.term.weight, (*group.term.weight.shape[:-1], problem.dim))
                 sizes[group.agents] += np.linalg.norm(weight, axis=-1)
-        self._length = self._natural_length(gradients)
+        self._length = self._natural_length(at_origin.gradients)
         self._sizes = np.maximum(sizes, 1e-3 * self._lipschitz * self._length)
         total = np.zeros(problem.dim)
         for group in problem.objectives:
             for at, term in group.term.parts(_BLOCK):
                 agents = len(group.agents[at])
                 total += np.broadcast_to(term.gradient(origin), (agents, problem.dim)).sum(axis=0)
-        self._total = float(np.linalg.norm(total)) / problem.n_agents
-        self._gradient_size = _typical(self._sizes, self._total)
+        self._total = float(np.linalg.norm(total)) / N
+        self.scales = plain_scales(problem)._replace(
+            length=self._length, gradient=_typical(self._sizes.copy(), self._total) or 1.0, lipschitz=self._lipschitz)
+        if units is not None:
+            self.scales = self.scales._replace(units=units)
 
     def _natural_length(self, gradients: Floats) -> float:
         origin = np.zeros(self._problem.dim)
         found = own_distances(self._problem, self._lipschitz, gradients, origin, equations=True)
-        found = found[found > 0]
+        found = np.sort(found[found > 0])
         return min(1.0, _ranked(found)[1]) if found.size else 1.0
 
     def size(self, mean: Floats) -> float:
@@ -107,40 +106,36 @@ class Evaluator:
         """Sum of all costs and simple terms at one point (n,)."""
         return float(self._problem.values(x).sum())
 
-    def __call__(self, x: Floats, theta: Floats, force: Floats) -> Measures:
-        """Measure the agents' copies x (N, n) with multipliers theta (M,) and ``B' lambda`` (N, n)."""
-        N = self._problem.n_agents
-        curvature = self._lipschitz
-        if not self._is_affine:
-            curvature = curvature.copy()
-            curvature[self._constrained] += np.add.reduceat(theta * self._curvature, self._first_row)
-        apart, length = _spread(x)
+    def __call__(self, found: Measured) -> Measures:
+        """Judge what an engine, given `scales`, has measured."""
+        (fun, violation, distance, complementarity, stationarity,
+         apart, length, apart_in_units, length_in_units) = found.totals.tolist()
         size = max(self._length, length)
-        # steps that move x by no more than its size: longer ones say nothing new, shorter ones drown in rounding
-        step = 1.0 / np.maximum(curvature, (self._gradient_size or 1.0) / size)
-        _, rows = self._engine.measure(x, theta, force, step)
-        fun = float(rows[:, _COLUMN["value"]].sum())
-        # one column at a time: numpy is slow along the first axis of a narrow array
-        violation, distance, residue = (float(np.maximum.reduce(rows[:, _COLUMN[name]]))
-                                        for name in ("violation", "distance", "stationarity"))
         consensus, primal = apart / size, distance / size
-        gradient = _typical(np.maximum(self._sizes, rows[:, _COLUMN["gradient"]]), self._total)
+        gradient = _typical(np.maximum(self._sizes, found.gradients), self._total)
         if gradient > 0:
-            stationarity = residue / gradient
-            complementarity = float(rows[:, _COLUMN["complementarity"]].sum()) / N / gradient / size
+            stationarity /= gradient
+            complementarity = complementarity / len(found.gradients) / gradient / size
         else:
             stationarity = complementarity = 0.0
-        parts = (primal, consensus, stationarity, complementarity)
+        finite = math.isfinite(primal + consensus + stationarity + complementarity)
         return Measures(
             fun=fun,
             suboptimality=abs(fun - self._optimum) / max(1.0, abs(self._optimum)),
             infeasibility=violation,
-            consensus_violation=_relative(*(_spread(x * self._units) if self._units is not None else (apart, length))),
-            residual=max(parts) if all(map(math.isfinite, (*parts, gradient, fun))) else np.inf,
+            consensus_violation=apart_in_units / max(1.0, length_in_units),
+            residual=(max(primal, consensus, stationarity, complementarity)
+                      if finite and math.isfinite(gradient) and math.isfinite(fun) else math.inf),
             primal=primal,
             stationarity=stationarity,
             complementarity=complementarity,
+            mean=found.mean,
         )
+
+
+def plain_scales(problem: Problem) -> Scales:
+    """Scales for where only g, the costs' gradients and the agents' distances matter."""
+    return Scales(1.0, 1.0, np.ones(problem.n_agents), np.ones(problem.dim))
 
 
 def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Floats, *, equations: bool) -> Floats:
@@ -177,30 +172,22 @@ def mean_of(x: Floats) -> Floats:
     return total / len(x)
 
 
-def _spread(x: Floats) -> tuple[float, float]:
-    """The largest distance of a copy to the mean, and the norm of the mean."""
-    mean = mean_of(x)
-    farthest = []
-    for k in range(0, len(x), _BLOCK):
-        apart = x[k : k + _BLOCK] - mean
-        farthest.append(np.maximum.reduce(np.einsum("ij,ij->i", apart, apart)))
-    return math.sqrt(farthest[0] if len(farthest) == 1 else np.max(farthest)), math.sqrt(mean @ mean)
-
-
 def _typical(sizes: Floats, mean: float) -> float:
-    """A size that neither single large costs nor costs that cancel each other make large; at least rounding's."""
-    positive = sizes[sizes > 0]
-    if not positive.size:
-        return 0.0
-    quartile, median, most = _ranked(positive)
+    """A size that neither single large costs nor costs that cancel each other make large; at least rounding's.
+
+    Sorts `sizes` in place.
+    """
+    sizes.sort()
+    if not sizes[0] > 0:
+        sizes = sizes[sizes > 0]
+        if not sizes.size:
+            return 0.0
+    quartile, median, most = _ranked(sizes)
     return max(min(median, max(quartile, mean)), 1e-9 * most)
 
 
 def _ranked(values: Floats) -> tuple[float, float, float]:
-    """The lower quartile, the median and the largest."""
-    values, last = np.sort(values), len(values) - 1
-    return float(values[last // 4]), 0.5 * float(values[last // 2] + values[(last + 1) // 2]), float(values[last])
-
-
-def _relative(distance: float, length: float) -> float:
-    return distance / max(1.0, length)
+    """The lower quartile, the median and the largest of sorted values."""
+    last = len(values) - 1
+    middle = values.item(last // 2) + values.item((last + 1) // 2)
+    return values.item(last // 4), 0.5 * middle, values.item(last)

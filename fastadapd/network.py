@@ -236,8 +236,13 @@ class Network:
     @cached_property
     def _dense(self) -> npt.NDArray[np.float64] | None:
         """B, if it is small."""
-        small = self.n_rows * self.n_agents <= _DENSE_MATRIX
-        return _read_only(self.consensus_matrix.toarray()) if small else None
+        if self.n_rows * self.n_agents > _DENSE_MATRIX:
+            return None
+        if self.consensus != "edge":
+            return _read_only(self.consensus_matrix.toarray())
+        matrix, row = np.zeros((self.n_edges, self.n_agents)), np.arange(self.n_edges)
+        matrix[row, self.edges[:, 0]], matrix[row, self.edges[:, 1]] = 1.0, -1.0  # SciPy takes 20 times as long
+        return _read_only(matrix)
 
     @cached_property
     def owned_rows(self) -> tuple[Ints, npt.NDArray[np.int32]]:

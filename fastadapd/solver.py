@@ -333,13 +333,15 @@ class Solver:
             if now == next_record:
                 self._record()
                 next_record = self._next_record()
+            checks = now >= self._next_check and not self._puts_off(now)
+            if checks:
+                self._measure()
             if now >= self._next_mean:
                 self._remember(now)
-            if now >= self._next_check and not self._puts_off(now):
+            if checks:
                 self._next_check = self._later(now)
-                residual = self._measure().residual
-                then, mean = self._means[-1]
-                self._mean = mean if then == now else mean_of(self._copies())
+                measures = self._measure()
+                residual, self._mean = measures.residual, measures.mean
                 self._checked = now, residual
                 if self._record_every is None and self._record_at is None:
                     self._record()
@@ -475,7 +477,8 @@ class Solver:
 
     def _remember(self, now: int) -> None:
         self._next_mean = self._later(now)
-        self._means.append((now, mean_of(self._run.x if self._point == "last" else self._copies())))
+        measured = self._point != "last" or (self._last is not None and self._last[0] == now)
+        self._means.append((now, self._measure().mean if measured else mean_of(self._run.x)))
         while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
             del self._means[0]
 
@@ -514,11 +517,11 @@ class Solver:
         """The point to return, with its measures: of two the one with the smaller residual."""
         run, now = self._run, self._run.activations
         if self._last is None or self._last[0] != now:
-            point, force = run.ergodic() if self._point == "ergodic" else run.x, run.force()
-            self._last = now, self._evaluate(point, run.theta, force), point
+            point = run.ergodic() if self._point == "ergodic" else run.x
+            self._last = now, self._evaluate(run.measure(self._evaluate.scales, point)), point
             if self._point == "best":
                 other = run.ergodic()
-                measures = self._evaluate(other, run.theta, force)
+                measures = self._evaluate(run.measure(self._evaluate.scales, other))
                 if measures.residual < self._last[1].residual:
                     self._last = now, measures, other
         return self._last
@@ -537,8 +540,7 @@ class Solver:
     def result(self) -> Result:
         """The run so far."""
         measures, now, N = self._measure(), self._run.activations, self.problem.n_agents
-        copies = self._copies()
-        mean = mean_of(copies)
+        copies, mean = self._copies(), measures.mean
         fun = self._evaluate.fun(mean)
         solved = self._is_solved(measures.residual)
         status = Status.SOLVED if solved else Status.MAX_EPOCHS if self._status is None else self._status

@@ -1,6 +1,7 @@
 """The compiled engines against the NumPy engine, the specification."""
 
 import itertools
+import math
 import os
 
 import numpy as np
@@ -287,7 +288,7 @@ def test_lists_of_one_agent_or_of_all_are_the_same_bit_for_bit(compiled, method,
     packed = [engines.packing.pack_problem(problem) for problem in (stacked, listed)]
     assert [p.alike for p in packed] == [1, 0] and [len(p.regularizer_kind) for p in packed] == [1, N]
     network, x = random_network(N, rng, consensus), rng.normal(size=(N, n))
-    theta, force, step = rng.uniform(size=stacked.n_rows), rng.normal(size=(N, n)), rng.uniform(0.1, 1, N)
+    theta, scales = rng.uniform(size=stacked.n_rows), random_scales(stacked, rng)
     ends, seen = [], []
     for problem in (stacked, listed):
         options = {"multiplier_bound": 3.0, "jacobian_bound": 8.0} if method == "dpda-s" else {"memory": 0}
@@ -295,7 +296,7 @@ def test_lists_of_one_agent_or_of_all_are_the_same_bit_for_bit(compiled, method,
         run = fa.Solver(problem, network, method=kind(**options), engine=compiled, rng=seed, tol=0)
         run.run(30)
         ends.append(state(run))
-        seen.append(engines.load(compiled)(problem, network).measure(x, theta, force, step))
+        seen.append(engines.load(compiled)(problem, network).measure(scales, x, theta))
     for name, array in ends[0].items():
         np.testing.assert_array_equal(array, ends[1][name], err_msg=name)
     for one, other in zip(*seen, strict=True):
@@ -330,17 +331,39 @@ def test_measures_agree(compiled, instance, seed, shared):
     assert_measures_agree(instance, compiled, seed, shared)
 
 
+def random_scales(problem, rng):
+    """As they are in a run, and so that steps of the stationarity are now the curvature's, now the scales'."""
+    length, gradient = rng.uniform(0.1, 5, 2)
+    return packing.Scales(length, gradient, rng.uniform(0.1, 5, problem.n_agents), rng.uniform(0.1, 5, problem.dim))
+
+
 def assert_measures_agree(instance, engine, seed, shared):
-    problem, rng = instance.problem, np.random.default_rng(seed)
+    problem, network, rng = instance.problem, instance.network, np.random.default_rng(seed)
     N, n = problem.n_agents, problem.dim
-    x = rng.normal(size=n if shared else (N, n))
-    arguments = x, np.abs(rng.normal(size=problem.n_rows)), rng.normal(size=(N, n)), rng.uniform(0.1, 2, N)
-    compiled, specification = (engines.load(e)(problem, instance.network) for e in (engine, "numpy"))
+    scales, x = random_scales(problem, rng), rng.normal(size=n if shared else (N, n))
+    theta, lambda_ = np.abs(rng.normal(size=problem.n_rows)), rng.normal(size=(network.n_rows, n))
+    arguments = scales.lipschitz, scales.units, x, theta, lambda_
     kept = [a.copy() for a in arguments]
-    for ours, expected in zip(compiled.measure(*arguments), specification.measure(*arguments), strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-11)
+    compiled, specification = (engines.load(e)(problem, network) for e in (engine, "numpy"))
+    for multipliers, laplacian in ((None, False), (lambda_, False), (rng.normal(size=(N, n)), True)):
+        found, expected = (
+            bound.measure(scales, x, theta, multipliers, laplacian=laplacian) for bound in (compiled, specification)
+        )
+        for name in found._fields:
+            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), 1e-11, 1e-11, err_msg=name)
     for before, after in zip(kept, arguments, strict=True):
         np.testing.assert_array_equal(after, before)
+
+
+def test_the_mean_of_many_points_is_as_exact_as_that_of_few(compiled):
+    """Points far from the origin: a sum of all at once would be wrong by up to 1e-11 of them."""
+    N, far, rng = 20_000, 1e6, np.random.default_rng(0)
+    problem = fa.Problem(fa.objectives.Linear(np.zeros((N, 2))))
+    x = far + rng.normal(size=(N, 2))
+    scales = packing.Scales(1.0, 1.0, np.ones(N), np.ones(2))
+    bound = engines.load(compiled)(problem, fa.Network([(i, i + 1) for i in range(N - 1)]))
+    expected = [math.fsum(column) / N for column in x.T]
+    np.testing.assert_allclose(bound.measure(scales, x, np.zeros(0)).mean, expected, rtol=3e-15)
 
 
 @pytest.mark.parametrize("method", ["ad-apd", "dpda-s"])

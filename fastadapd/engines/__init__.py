@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from fastadapd._terms import Floats
-from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints
+from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints, Measured, Scales
 from fastadapd.errors import EngineError, InvalidOptionError, is_name
 from fastadapd.network import Network
 from fastadapd.pieces import Pieces
@@ -29,8 +29,12 @@ class Engine(Protocol):
     def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
         """Synchronous iterations of DPDA-S; a status code of `packing`."""
 
-    def measure(self, x: Floats, theta: Floats, force: Floats, prox_step: Floats) -> tuple[Floats, Floats]:
-        """g (M,) and one row of `packing.MEASURES` per agent, at one point (n,) or at one per agent (N, n)."""
+    def measure(self, scales: Scales, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
+                laplacian: bool = False) -> Measured:
+        """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n); see ``fa_measure``.
+
+        The multipliers are those of the rows of the consensus matrix, or of the graph Laplacian; None: 0.
+        """
 
 
 @runtime_checkable

@@ -31,8 +31,10 @@ from fastadapd.engines.packing import (
     DPDASteps,
     Ints,
     Longs,
+    Measured,
     NetworkArrays,
     ProblemArrays,
+    Scales,
 )
 from fastadapd.network import Network
 from fastadapd.problem import Problem
@@ -54,9 +56,11 @@ L2_BALL = packing.REGULARIZERS[regularizers.L2Ball][1]
 PANEL, DIAGONAL, GRAM = packing.PANEL, packing.DIAGONAL, packing.GRAM
 UNROLLED = 20  # coordinates, at most, for which loops of their own are compiled, in about a second
 AHEAD = 1024  # numbers; how far ahead memory is asked where a problem does not fit into the cache (`far`)
+FEW = 256  # points whose sum is added to the others'
 LOCAL = packing.MOMENTUM["local"]
 OK, NOT_FINITE, BAD_AGENT = packing.OK, packing.NOT_FINITE, packing.BAD_AGENT
-VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY, GRADIENT, REACTION, FORCE = range(len(packing.MEASURES))
+(VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY,
+ APART, LENGTH, UNITS_APART, UNITS_LENGTH) = range(len(packing.MEASURES))
 
 # Without Numba's runtime nothing can be allocated, so no slice is reference counted; inlined, the tuples are not copied
 # from call to call. An activation with n = 5 took 1.8 us without the two, 0.57 us with the first, 0.12 us with both.
@@ -761,17 +765,19 @@ def _regularizer_value(problem: ProblemArrays, i: int, x: Floats, z: Floats) -> 
 
 @_inlined
 def _feasibility(problem: ProblemArrays, i: int, x: Floats, theta: Floats, y: Floats, J: Floats, g: Floats,
-                 reaction: Floats) -> tuple[float, float, float]:
-    """Distance of g_i to -K_i, the same with every row divided by its norm, and sum_r |theta_r g_r|.
+                 reaction: Floats) -> tuple[float, float, float, float]:
+    """Distance of g_i to -K_i, the same with every row divided by its norm, sum_r |theta_r g_r|, and <theta_i, L_gi>.
 
     g_i(x) goes into g, and J'theta is added to reaction. y[n] and J[n] are work.
     """
     n, like = problem.dim, _like(problem, i)
-    total = distance = complementarity = 0.0
+    total = distance = complementarity = curvature = 0.0
     for b in range(problem.constraint_ptr[like], problem.constraint_ptr[like + 1]):
         kind, m, first = problem.constraint_kind[b], problem.constraint_rows[b], _first(problem, i, b)
         data, affine = _part(problem.data, _place(problem, i, problem.constraint_data[b]), 2), _is_affine(kind)
         h, value = _part(data, 1 + m, m), 0.0 if affine else _quadratic(kind, data, False, x, y, J)[0]
+        if not affine:
+            curvature += theta[first] * data[1]
         for row in range(m):
             r = first + row
             J_r = _part(data, 1 + 2 * m + row * n, n) if affine else J
@@ -783,7 +789,7 @@ def _feasibility(problem: ProblemArrays, i: int, x: Floats, theta: Floats, y: Fl
                 distance = _larger(over / length if length > 0.0 else over, distance)
             complementarity += abs(theta[r] * g[r])
             _axpy(theta[r], J_r, reaction)
-    return np.sqrt(total), distance, complementarity
+    return np.sqrt(total), distance, complementarity, curvature
 
 
 # ---- Kernels ----
@@ -1224,28 +1230,41 @@ def dpda(problem: ProblemArrays, laplacian: NetworkArrays, steps: DPDASteps, ite
     return OK
 
 
+@_inlined
+def _mean(N: int, x: Floats, stride: int, some: Floats, mean: Floats) -> None:
+    """The mean of N points; sums of a few at a time, for the sake of rounding."""
+    n = mean.size
+    _zero(mean)
+    for first in range(0, N, FEW):
+        _zero(some)
+        for i in range(first, min(first + FEW, N)):
+            _axpy(1.0, _part(x, i * stride, n), some)
+        _axpy(1.0, some, mean)
+    for j in range(n):
+        mean[j] /= N
+
+
 @_kernel
-def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force: Floats, prox_step: Floats, g: Floats,
-            measures: Floats, work: Floats) -> int:
-    """What every agent can say of a point.
+def measure(problem: ProblemArrays, network: NetworkArrays, scales: Scales, x: Floats, stride: int, theta: Floats,
+            lambda_: Floats, out: Measured, work: Floats) -> int:
+    """How good a point is.
 
     Parameters
     ----------
     problem : ProblemArrays
+    network : NetworkArrays
+    scales : Scales
+        What the measures are compared with.
     x : ndarray, shape (N * n,) or (n,)
         Agent i's point starts at ``i * stride``.
     stride : int
         n, or 0 for one point that all share.
     theta : ndarray, shape (M,)
         Not modified.
-    force : ndarray, shape (N, n)
-        (B' lambda)_i.
-    prox_step : ndarray, shape (N,)
-        Step t of the stationarity.
-    g : ndarray, shape (M,)
-        Output: g_i(x_i).
-    measures : ndarray, shape (N, len(packing.MEASURES))
-        Output: one row of `packing.MEASURES` per agent.
+    lambda_ : ndarray, shape (R, n) or (0, n)
+        Not modified; none: 0.
+    out : Measured
+        Output: g_i(x_i), |grad f_i(x_i)| and each agent's own distance; the mean of x; and `packing.MEASURES`.
     work : ndarray, shape (work_size(problem),)
         Overwritten.
 
@@ -1255,29 +1274,47 @@ def measure(problem: ProblemArrays, x: Floats, stride: int, theta: Floats, force
         `packing.OK`.
     """
     w = _slice_work(problem.dim, work)
-    n, v, reaction, z = problem.dim, w.v, w.reaction, w.z
-    for i in range(problem.n_agents):
-        x_i, push, t, out = _part(x, i * stride, n), force[i], prox_step[i], measures[i]
+    N, n, v, reaction, y, z, totals = problem.n_agents, problem.dim, w.v, w.reaction, w.y, w.z, out.totals
+    flat = lambda_.reshape(lambda_.size)
+    _mean(N, x, stride, v, out.mean)
+    totals[:] = 0.0
+    for j in range(n):
+        y[j] = scales.units[j] * out.mean[j]
+    totals[LENGTH], totals[UNITS_LENGTH] = _norm(out.mean), _norm(y)
+    least = scales.gradient / _larger(totals[LENGTH], scales.length)
+    for i in range(N):
+        x_i = _part(x, i * stride, n)
+        for j in range(n):
+            y[j] = x_i[j] - out.mean[j]
+        totals[APART] = _larger(_norm(y), totals[APART])
+        for j in range(n):
+            y[j] *= scales.units[j]
+        totals[UNITS_APART] = _larger(_norm(y), totals[UNITS_APART])
 
         _zero(v)
-        value = _objective_gradient(problem, i, False, x_i, v, w.y, True)
-        out[GRADIENT] = _norm(v)
+        value = _objective_gradient(problem, i, False, x_i, v, y, True)
+        out.gradients[i] = _norm(v)
         rho, outside = _regularizer_value(problem, i, x_i, z)
-        out[VALUE] = value + rho
+        totals[VALUE] += value + rho
 
         _zero(reaction)
-        violation, distance, complementarity = _feasibility(problem, i, x_i, theta, w.y, w.J, g, reaction)
-        out[VIOLATION], out[DISTANCE] = _larger(violation, outside), _larger(distance, outside)
-        out[COMPLEMENTARITY] = complementarity
-        out[REACTION], out[FORCE] = _norm(reaction), _norm(push)
+        if lambda_.size:
+            _gather(network.column_ptr[i], network.column_ptr[i + 1], network.column_row, network.column_value, flat,
+                    reaction)
+        violation, distance, complementarity, curvature = _feasibility(problem, i, x_i, theta, y, w.J, out.g, reaction)
+        out.distances[i] = _larger(distance, outside)
+        totals[VIOLATION] = _larger(_larger(violation, outside), totals[VIOLATION])
+        totals[DISTANCE] = _larger(out.distances[i], totals[DISTANCE])
+        totals[COMPLEMENTARITY] += complementarity
 
-        # |x_i - prox_{t rho_i}(x_i - t [grad f_i + J_i' theta_i + force_i])| / t
+        # |x_i - prox_{t rho_i}(x_i - t [grad f_i + J_i' theta_i + (B' lambda)_i])| / t
+        t = 1.0 / _larger(scales.lipschitz[i] + curvature, least)
         for j in range(n):
-            z[j] = x_i[j] - t * (v[j] + (reaction[j] + push[j]))
+            z[j] = x_i[j] - t * (v[j] + reaction[j])
         _prox(problem, i, t, z)
         for j in range(n):
             z[j] = (x_i[j] - z[j]) / t
-        out[STATIONARITY] = _norm(z)
+        totals[STATIONARITY] = _larger(_norm(z), totals[STATIONARITY])
     return OK
 
 
@@ -1299,13 +1336,13 @@ class NumbaEngine:
         self._network = network
         self._problem = _normalized(packing.pack_problem(problem))
         self._graph = _normalized(packing.pack_network(network))
-        self._laplacian: NetworkArrays | None = None
         self._adapd = _adapd_for(problem.dim)
         self._n_rows = problem.n_rows
         self._work = np.zeros(work_size(self._problem))
         self._given: tuple[Any, Any] = None, None
         self._steps: Any = None
         self._state: Any = None
+        self._scales: tuple[Any, Any] = None, None
 
     def adapd(self, steps: ADAPDSteps, state: ADAPDState, agents: Ints) -> int:
         """Wake the agents one after the other."""
@@ -1315,17 +1352,23 @@ class NumbaEngine:
     def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
         """Synchronous iterations of DPDA-S."""
         self._bind(steps, state)
-        if self._laplacian is None:
-            self._laplacian = _normalized(packing.pack_laplacian(self._network))
         return dpda(self._problem, self._laplacian, self._steps, int(iterations), self._state, self._work)
 
-    def measure(self, x: Floats, theta: Floats, force: Floats, prox_step: Floats) -> tuple[Floats, Floats]:
-        """What every agent can say of a point: g (M,) and one row of `MEASURES` per agent."""
-        g, measures = np.empty(self._n_rows), np.empty((self._problem.n_agents, len(packing.MEASURES)))
+    @functools.cached_property
+    def _laplacian(self) -> NetworkArrays:
+        return _normalized(packing.pack_laplacian(self._network))
+
+    def measure(self, scales: Scales, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
+                laplacian: bool = False) -> Measured:
+        """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n)."""
+        if self._scales[0] is not scales:
+            self._scales = scales, _normalized(scales)
+        out = packing.room_to_measure(self._problem.n_agents, self._problem.dim, self._n_rows)
         stride = 0 if x.ndim == 1 else self._problem.dim
-        measure(self._problem, _array(x).reshape(-1), stride, _array(theta), _array(force), _array(prox_step), g,
-                measures, self._work)
-        return g, measures
+        lambda_ = np.zeros((0, self._problem.dim)) if multipliers is None else _array(multipliers)
+        measure(self._problem, self._laplacian if laplacian else self._graph, self._scales[1], _array(x).reshape(-1),
+                stride, _array(theta), lambda_, out, self._work)
+        return out
 
     def _bind(self, steps: NamedTuple, state: NamedTuple) -> None:
         """Normalize the tuples, unless they are the very ones of the last call."""

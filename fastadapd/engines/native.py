@@ -18,7 +18,7 @@ import numpy as np
 from fastadapd._native import ffi, lib
 from fastadapd._terms import Floats
 from fastadapd.engines import packing
-from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints
+from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints, Measured, Scales
 from fastadapd.network import Network
 from fastadapd.pieces import Pieces
 from fastadapd.problem import Problem
@@ -109,13 +109,12 @@ class NativeEngine:
     def __init__(self, problem: Problem, network: Network):
         arrays = packing.pack_problem(problem)
         self._network = network
-        self._n_rows, self._dim = problem.n_rows, problem.dim
+        self._n_agents, self._dim, self._n_rows = problem.n_agents, problem.dim, problem.n_rows
         self._problem = _Struct("fa_problem", arrays)
         self._graph = _Struct("fa_network", packing.pack_network(network))
-        self._laplacian: _Struct | None = None
         self._work_array = np.zeros(lib.fa_work_size(self._problem.pointer))
         self._work = ffi.from_buffer("double[]", self._work_array)
-        self._steps = self._state = _Struct("fa_adapd_steps", None)
+        self._steps = self._state = self._scales = _Struct("fa_scales", None)
 
     def adapd(self, steps: ADAPDSteps, state: ADAPDState, agents: Ints) -> int:
         """Wake the agents one after the other."""
@@ -190,18 +189,25 @@ class NativeEngine:
     def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
         """Synchronous iterations of DPDA-S."""
         self._bind("fa_dpda_steps", steps, "fa_dpda_state", state)
-        if self._laplacian is None:
-            self._laplacian = _Struct("fa_network", packing.pack_laplacian(self._network))
         return lib.fa_dpda(self._problem.pointer, self._laplacian.pointer, self._steps.pointer, iterations,
                            self._state.pointer, self._work)
 
-    def measure(self, x: Floats, theta: Floats, force: Floats, prox_step: Floats) -> tuple[Floats, Floats]:
-        """What every agent can say of a point: g (M,) and one row of `MEASURES` per agent."""
-        g, measures = np.empty(self._n_rows), np.empty((len(prox_step), len(packing.MEASURES)))
-        inputs = [ffi.from_buffer("double[]", _checked(a, np.float64)) for a in (x, theta, force, prox_step)]
-        lib.fa_measure(self._problem.pointer, inputs[0], 0 if x.ndim == 1 else self._dim, *inputs[1:],
-                       ffi.from_buffer("double[]", g), ffi.from_buffer("double[]", measures), self._work)
-        return g, measures
+    @functools.cached_property
+    def _laplacian(self) -> _Struct:
+        return _Struct("fa_network", packing.pack_laplacian(self._network))
+
+    def measure(self, scales: Scales, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
+                laplacian: bool = False) -> Measured:
+        """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n)."""
+        if self._scales.values is not scales:
+            self._scales = _Struct("fa_scales", scales)
+        out = packing.room_to_measure(self._n_agents, self._dim, self._n_rows)
+        stride, graph, lambda_ = 0 if x.ndim == 1 else self._dim, ffi.NULL, ffi.NULL
+        if multipliers is not None:
+            graph, lambda_ = (self._laplacian if laplacian else self._graph).pointer, _numbers(multipliers)
+        lib.fa_measure(self._problem.pointer, graph, self._scales.pointer, _numbers(x), stride, _numbers(theta),
+                       lambda_, *map(_numbers, out), self._work)
+        return out
 
     def _bind(self, steps_name: str, steps: NamedTuple, state_name: str, state: NamedTuple) -> None:
         """Fill the structs, unless they already hold these very tuples."""
@@ -217,6 +223,10 @@ def _give_way() -> None:
         os.sched_yield()
     else:
         time.sleep(0)
+
+
+def _numbers(array: Floats) -> Any:
+    return ffi.from_buffer("double[]", _checked(array, np.float64))
 
 
 def _checked(array: Any, dtype: Any) -> Any:

@@ -47,7 +47,8 @@ _BLOCK = 1 << 16  # numbers placed at a time
 _Numbers = tuple[Floats, int]  # with the number of axes for one agent
 _HEAVY = 1e4  # times the median square of a row of least squares
 MOMENTUM = {"global": 0, "local": 1}
-MEASURES = ("value", "violation", "distance", "complementarity", "stationarity", "gradient", "reaction", "force")
+MEASURES = ("value", "violation", "distance", "complementarity", "stationarity", "apart", "length", "units_apart",
+            "units_length")  # totals of a measure
 
 
 class ProblemArrays(NamedTuple):
@@ -154,6 +155,30 @@ class DPDAState(NamedTuple):
     theta: Floats
     g_old: Floats
     s: Floats
+
+
+class Scales(NamedTuple):
+    """``fa_scales``."""
+
+    length: float
+    gradient: float
+    lipschitz: Floats
+    units: Floats
+
+
+class Measured(NamedTuple):
+    """What `Engine.measure` returns: outputs of ``fa_measure``, in its order."""
+
+    g: Floats
+    gradients: Floats
+    distances: Floats
+    mean: Floats
+    totals: Floats
+
+
+def room_to_measure(n_agents: int, dim: int, n_rows: int) -> Measured:
+    """Arrays for what a compiled engine returns."""
+    return Measured(np.empty(n_rows), np.empty(n_agents), np.empty(n_agents), np.empty(dim), np.empty(len(MEASURES)))
 
 
 class _Blocks:

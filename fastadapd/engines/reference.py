@@ -13,7 +13,6 @@ import numpy as np
 from fastadapd._terms import Floats
 from fastadapd.engines.packing import (
     BAD_AGENT,
-    MEASURES,
     MOMENTUM,
     NOT_FINITE,
     OK,
@@ -22,6 +21,8 @@ from fastadapd.engines.packing import (
     DPDAState,
     DPDASteps,
     Ints,
+    Measured,
+    Scales,
 )
 from fastadapd.network import Network
 from fastadapd.problem import Problem
@@ -159,33 +160,40 @@ class ReferenceEngine:
             state.counters[0] += 1
         return OK
 
-    def measure(self, x: Floats, theta: Floats, force: Floats, prox_step: Floats) -> tuple[Floats, Floats]:
-        """What every agent can say of a point: g (M,) and one row of `MEASURES` per agent."""
-        out = np.zeros((self.problem.n_agents, len(MEASURES)))
-        values = np.zeros(self.problem.n_rows)
+    def measure(self, scales: Scales, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
+                laplacian: bool = False) -> Measured:
+        """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n)."""
+        N = self.problem.n_agents
+        values, gradients, each = np.zeros(self.problem.n_rows), np.zeros(N), np.zeros((N, 5))
+        x = np.broadcast_to(x, (N, self.problem.dim))
+        B: Any = self.laplacian if laplacian else self.network.consensus_matrix
+        force = np.zeros(x.shape) if multipliers is None else B.T @ multipliers
+        mean = x.mean(axis=0)
+        least = scales.gradient / max(norm(mean), scales.length)
         for i, agent in enumerate(self.agents):
-            xi = x if x.ndim == 1 else x[i]
             rows = slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
-            g, J, _ = self._constraints(i, xi, theta[rows])
+            g, J, curvature = self._constraints(i, x[i], theta[rows])
             values[rows] = g
-            equality = self._equality(i)
-            over = np.where(equality, np.abs(g), np.maximum(g, 0))
-            outside = agent.regularizer.distance(xi)
+            over = np.where(self._equality(i), np.abs(g), np.maximum(g, 0))
+            outside = agent.regularizer.distance(x[i])
             lengths = np.array([norm(row) for row in J])
             distances = over / np.where(lengths > 0, lengths, 1.0)  # a row of zeros has no direction to go
-            gradient, reaction, t = self._gradient(i, xi), J.T @ theta[rows], prox_step[i]
-            moved = self._prox(i, xi - t * (gradient + reaction + force[i]), t)
-            out[i] = (
-                sum(float(f.value(xi)) for f in agent.objective) + float(agent.regularizer.value(xi)),
-                float(np.maximum(norm(over), outside)),
-                float(np.maximum(distances.max(initial=0.0), outside)),
+            gradient, t = self._gradient(i, x[i]), 1 / np.maximum(scales.lipschitz[i] + curvature, least)
+            moved = self._prox(i, x[i] - t * (gradient + J.T @ theta[rows] + force[i]), t)
+            gradients[i] = norm(gradient)
+            each[i] = (
+                sum(float(f.value(x[i])) for f in agent.objective) + float(agent.regularizer.value(x[i])),
+                np.maximum(norm(over), outside),
+                np.maximum(distances.max(initial=0.0), outside),
                 np.abs(theta[rows] * g).sum(),
-                norm((xi - moved) / t),
-                norm(gradient),
-                norm(reaction),
-                norm(force[i]),
+                norm((x[i] - moved) / t),
             )
-        return values, out
+        value, violation, distance, complementarity, stationarity = each.T
+        apart = x - mean
+        totals = (value.sum(), violation.max(), distance.max(), complementarity.sum(), stationarity.max(),
+                  np.max([norm(row) for row in apart]), norm(mean),
+                  np.max([norm(row) for row in apart * scales.units]), norm(mean * scales.units))
+        return Measured(values, gradients, distance, mean, np.array(totals))
 
     def _constraints(self, i: int, x: Floats, theta: Floats) -> tuple[Floats, Floats, float]:
         """g_i, J_i and the multiplier-weighted curvature <theta_i, L_gi>."""

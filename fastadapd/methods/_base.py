@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from fastadapd._terms import Floats
 from fastadapd.clocks import Clock, SplitStream, Stream, Uniform
 from fastadapd.engines import Engine
+from fastadapd.engines.packing import Measured, Scales
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 
@@ -62,6 +63,10 @@ class Run(ABC):
     @abstractmethod
     def ergodic(self) -> Floats:
         """The averages the theory speaks of (N, n)."""
+
+    @abstractmethod
+    def measure(self, scales: Scales, x: Floats) -> Measured:
+        """What the engine says of copies x (N, n), with the present multipliers."""
 
     @abstractmethod
     def force(self) -> Floats:

@@ -34,10 +34,10 @@ from fastadapd._terms import Floats
 from fastadapd.anderson import Anderson
 from fastadapd.clocks import SplitStream, Stream
 from fastadapd.engines import Engine, Threaded
-from fastadapd.engines.packing import MEASURES, MOMENTUM, ADAPDState, ADAPDSteps
+from fastadapd.engines.packing import MOMENTUM, ADAPDState, ADAPDSteps, Measured, Scales
 from fastadapd.errors import InvalidOptionError, as_number, is_name
 from fastadapd.methods._base import Method, Run, Start
-from fastadapd.metrics import mean_of, own_distances
+from fastadapd.metrics import mean_of, own_distances, plain_scales
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 
@@ -223,6 +223,9 @@ class _ADAPDRun(Run):
         total /= K + N - 1
         return total
 
+    def measure(self, scales: Scales, x: Floats) -> Measured:
+        return self._engine.measure(scales, x, self.state.theta, self.state.lambda_)
+
     def force(self) -> Floats:
         return self._network.transpose_multiply(self.state.lambda_)
 
@@ -299,10 +302,9 @@ class _AdaptiveRun(_ADAPDRun):
         inverse = 1.0 / np.where(lipschitz > 0, lipschitz, np.inf)
         gradients, distances = [], []
         for x in points:
-            _, rows = self._measure(x)
-            gradients.append(rows[:, MEASURES.index("gradient")].copy())
-            distances.append(np.maximum(gradients[-1] * inverse, rows[:, MEASURES.index("distance")]))
-            del rows  # of many agents, much memory
+            found = self._ask(x)
+            gradients.append(found.gradients)
+            distances.append(np.maximum(found.gradients * inverse, found.distances))
         self._count_sums(1)
         # of constraints that is the violation; their boundaries, which take longer, are looked at only if need be
         if not self._is_nearer(*distances):
@@ -316,7 +318,7 @@ class _AdaptiveRun(_ADAPDRun):
         point = np.zeros_like(self._point)
         point[: self.state.x.size].reshape(self.state.x.shape)[:] = points[1]
         self._replace(point)
-        self.state.g_last[:] = self._measure(self.state.x)[0]
+        self.state.g_last[:] = self._ask(self.state.x).g
         self._x_start, self._farthest = self.state.x.copy(), 0.0
         self._weight = self._first_weight(self.state.x)
         self.steps = self._rule.steps(self._weight)
@@ -333,10 +335,9 @@ class _AdaptiveRun(_ADAPDRun):
     def _first_weight(self, x: Floats) -> float:
         return self._rule.first_weight(x) if self._given is None else self._given
 
-    def _measure(self, x: Floats) -> tuple[Floats, Floats]:
+    def _ask(self, x: Floats) -> Measured:
         """What the agents say of a point (n,), or of one each, without multipliers."""
-        N, n = self.state.x.shape
-        return self._engine.measure(x, np.zeros(self._problem.n_rows), np.zeros((N, n)), np.ones(N))
+        return self._engine.measure(plain_scales(self._problem), x, np.zeros(self._problem.n_rows))
 
     def _change_weight(self) -> None:
         weight = self._weight
