@@ -6,13 +6,15 @@ The residual is the largest of four relative numbers, each free of the units of 
 * consensus: ``max_i |x_i - x| / max(X, |x|)`` with x the mean;
 * stationarity: ``max_i |x_i - prox_{t rho_i}(x_i - t v_i)| / t`` with ``v_i = grad f_i + J_i' theta_i + (B' lambda)_i``
   and ``t = 1 / max(L_i + <theta_i, L_gi>, G_0 / max(X, |x|))``, over the size G of the agents' cost gradients;
-* complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N G max(X, |x|)``.
+* complementarity: ``sum_i sum_r |theta_r g_r(x_i)|`` over ``N H max(X, |x|)``.
 
 G is typical of the agents' cost gradients, so that no large costs hide the others: of the sizes of all agents with
 a cost, each the largest of ``|grad f_i(x_i)|``, ``|grad f_i(0)|`` (plus the weights of an l1 term) and
 ``L_i X / 1000``, it is the median or, if that is less, the larger of the lower quartile and
-``|sum_i grad f_i(0)| / N``; and 1e-9 of the largest at least. G_0 is the same without x. Without any cost every
-feasible point is optimal, and only the first two count. Where costs or their gradients overflow, it is infinite.
+``|sum_i grad f_i(0)| / N``; and 1e-9 of the largest at least. G_0 is the same without x. H is the mean of
+``|grad f_i(x_i)|``, but at least G / 1000 and at most G: far from the origin the forces that multipliers hold against
+are far smaller than G. Without any cost every feasible point is optimal, and only the first two count. Where costs or
+their gradients overflow, the residual is infinite.
 
 X is 1, or a length of the problem if that is shorter: the median distance from the origin to the agents'
 unconstrained optima (``|grad f_i(0)| / L_i``) and to the boundaries of their constraints
@@ -33,6 +35,7 @@ from fastadapd.engines import Engine
 from fastadapd.engines.packing import Measured, Scales
 from fastadapd.problem import Problem
 
+_LEAST_FORCE = 1e-3
 _BLOCK = 1 << 14  # agents at a time, for the sake of memory
 
 
@@ -110,12 +113,14 @@ class Evaluator:
         """Judge what an engine, given `scales`, has measured."""
         (fun, violation, distance, complementarity, stationarity,
          apart, length, apart_in_units, length_in_units) = found.totals.tolist()
-        size = max(self._length, length)
+        N, size = len(found.gradients), max(self._length, length)
         consensus, primal = apart / size, distance / size
         gradient = _typical(np.maximum(self._sizes, found.gradients), self._total)
         if gradient > 0:
             stationarity /= gradient
-            complementarity = complementarity / len(found.gradients) / gradient / size
+            # forces at work here may be far smaller than those at the origin
+            force = min(max(float(np.add.reduce(found.gradients)) / N, _LEAST_FORCE * gradient), gradient)
+            complementarity = complementarity / N / force / size
         else:
             stationarity = complementarity = 0.0
         finite = math.isfinite(primal + consensus + stationarity + complementarity)
@@ -162,7 +167,8 @@ def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Flo
         if group.term.equality and not equations:
             continue
         norms = group.term.row_norms(x[None])
-        found.append((np.abs(group.term.value(x[None])) / np.where(norms > 0, norms, np.inf)).reshape(-1))
+        own = np.abs(group.term.value(x[None])) / np.where(norms > 0, norms, np.inf)
+        found.append(np.broadcast_to(own, (len(group.agents), group.term.rows)).reshape(-1))  # all may share one
     return np.concatenate(found)
 
 

@@ -363,8 +363,11 @@ class Solver:
                 return Status.INTERRUPTED
             if time_limit is not None and time.perf_counter() - began >= time_limit:
                 return Status.TIME_LIMIT
-            stops = (end, self._next_check, self._next_mean, next_record, run.milestone(), now + self._whole(chunk))
-            count = min(stop for stop in stops if stop is not None and stop > now) - now
+            stop = min(end, self._next_check, self._next_mean, now + self._whole(chunk))
+            for other in (next_record, run.milestone()):
+                if other is not None and now < other < stop:
+                    stop = other
+            count = stop - now
             started = time.perf_counter()
             status, done = run.advance(count, self._stream)
             elapsed = time.perf_counter() - started
@@ -390,7 +393,7 @@ class Solver:
         """Put off the check if the movement, which costs nothing, shows that the residual is not near tol yet."""
         if not self._tol or self._point != "last" or self._callback:
             return False
-        if now >= self._next_proof or self._is_long_ago(now):
+        if self._is_long_ago(now):
             return False
         movement, (then, residual) = self._run.movement, self._checked
         if then == 0 and 0 < now <= 10 * self.problem.n_agents:
@@ -401,8 +404,21 @@ class Solver:
             return False
         if not _NEAR * self._tol < expected < np.inf:
             return False
+        if now >= self._next_proof and not self._has_fallen(now, expected):
+            return False
         self._next_check = now + 10 * self.problem.n_agents
         return True
+
+    def _has_fallen(self, now: int, residual: float) -> bool:
+        """When it is time for a proof: whether the residual has fallen, so that there is none before the next time."""
+        falls = residual < _FALL * self._residual_then
+        if falls:
+            self._expect_proof(now, residual)
+        return falls
+
+    def _expect_proof(self, now: int, residual: float) -> None:
+        self._residual_then = residual
+        self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
 
     def _is_solved(self, residual: float) -> bool:
         return residual <= self._tol and self._tol > 0
@@ -414,10 +430,9 @@ class Solver:
         stalled = self._is_long_ago(now) and self._moved(now) < 0.05
         if now < self._next_proof and not stalled:
             return None
-        falls, self._residual_then = residual < _FALL * self._residual_then, residual
-        self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
-        if falls and not stalled:
+        if self._has_fallen(now, residual) and not stalled:
             return None
+        self._expect_proof(now, residual)
         x = self._mean
         names = np.zeros(0, dtype=np.int64)
         sets = any(group.term.is_set for group in self._inner.regularizers)
@@ -494,6 +509,8 @@ class Solver:
 
     def _next_record(self) -> int | None:
         """The next count to record at, this one included if it is not recorded yet."""
+        if self._record_every is None and self._record_at is None:
+            return None
         now = self._run.activations
         soonest = now if not self._rows or self._rows[-1][0] < now else now + 1
         if self._record_every is not None:

@@ -270,7 +270,8 @@ def measures(instance, result, force):
         out["stationarity"] = max(out["stationarity"], np.linalg.norm(x - moved) / t)
         out["complementarity"] += np.abs(theta * g).sum()
     out["stationarity"] *= 1 / G if G > 0 else 0
-    out["complementarity"] *= 1 / (count * G * size) if G > 0 else 0
+    here = np.mean([np.linalg.norm(gradient(costs, x)) for x, (costs, _, _) in zip(X, agents, strict=True)])
+    out["complementarity"] *= 1 / (count * np.clip(here, G / 1000, G) * size) if G > 0 else 0
     consensus = max(np.linalg.norm(x - mean) for x in X) / size
     out["residual"] = max(consensus, *(out[name] for name in ("primal", "stationarity", "complementarity")))
     theirs = result.x_agents.mean(axis=0)
@@ -299,6 +300,15 @@ def test_measures_are_what_they_say(name, point, instance, epochs):
     if point == "ergodic":
         np.testing.assert_array_equal(result.x_agents, result.x_ergodic)
     assert not result.success and result.status != fa.Status.SOLVED
+
+
+def test_a_constraint_that_all_share_weighs_as_much_as_copies_of_it():
+    """The length that x is compared with is a median over agents: 0.2 here, and not 0.02."""
+    near = fa.constraints.AffineInequality([[0, 1.0]], np.full((5, 1), 0.02))
+    for h in (np.full(2, 0.2), np.full((5, 2), 0.2)):
+        shared = fa.constraints.AffineInequality([[1.0, 0], [-1.0, 0]], h)
+        result = fa.solve(fa.Problem(constraints=[shared, near]), path(5), x0=[0, 0.04], tol=0, max_epochs=0)
+        assert result.infeasibility == pytest.approx(0.02) and result.residual == pytest.approx(0.02 / 0.2)
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-5, 1e-8])
@@ -629,6 +639,26 @@ def test_a_solver_is_left_alone_while_it_runs(act):
     run._callback = None
     run.run(100)  # the turn was given back
     assert run.result().epochs > 100
+
+
+def test_far_from_the_origin_a_wider_level_is_not_solved_at_once():
+    """Multipliers times slack are small there beside the costs' gradients at the origin, a hundred times as far."""
+    center, way = np.array([70.0, 70]), np.array([0.6, 0.8])
+    targets = center + 2.1 * way + np.kron(np.ones((3, 1)), [[1, 1], [-1, -1]])
+
+    def problem(level):
+        disc = fa.constraints.Ellipsoid(np.eye(2), center, level * np.ones(6))
+        return fa.Problem(fa.objectives.LeastSquares(np.eye(2), targets), constraints=disc)
+
+    run = fa.Solver(problem(4.0), path(6), rng=0)
+    run.run(20_000)
+    assert run.result().success
+    np.testing.assert_allclose(run.result().x, center + 2.0 * way, rtol=1e-6)
+    run.update(problem(4.0804))
+    assert not run.result().success
+    run.run(20_000)
+    assert run.result().success
+    np.testing.assert_allclose(run.result().x, center + 2.02 * way, rtol=1e-6)
 
 
 def test_dpda_goes_on_over_another_network():

@@ -25,6 +25,7 @@ from fastadapd.problem import Problem
 
 _LEAD = 0.25  # epochs that a worker may be ahead of another
 _LINE = 16  # numbers of two cache lines
+_AS_NUMBERS = functools.partial(ffi.from_buffer, "double[]")
 _DTYPES = {name: np.dtype(kind) for name, kind in (("double", "f8"), ("int64_t", "i8"), ("int32_t", "i4"))}
 
 
@@ -206,7 +207,7 @@ class NativeEngine:
         if multipliers is not None:
             graph, lambda_ = (self._laplacian if laplacian else self._graph).pointer, _numbers(multipliers)
         lib.fa_measure(self._problem.pointer, graph, self._scales.pointer, _numbers(x), stride, _numbers(theta),
-                       lambda_, *map(_numbers, out), self._work)
+                       lambda_, *map(_AS_NUMBERS, out), self._work)
         return out
 
     def _bind(self, steps_name: str, steps: NamedTuple, state_name: str, state: NamedTuple) -> None:
@@ -226,7 +227,7 @@ def _give_way() -> None:
 
 
 def _numbers(array: Floats) -> Any:
-    return ffi.from_buffer("double[]", _checked(array, np.float64))
+    return _AS_NUMBERS(_checked(array, np.float64))
 
 
 def _checked(array: Any, dtype: Any) -> Any:

@@ -207,7 +207,7 @@ class _ADAPDRun(Run):
 
     @property
     def activations(self) -> int:
-        return int(self.state.counters[0])
+        return self.state.counters.item(0)
 
     @property
     def consensus_multipliers(self) -> Floats:
