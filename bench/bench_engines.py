@@ -149,6 +149,7 @@ assert result.success, result.message
 def bench_process(benchmark, keep, tmp_path, program, engine):
     command = [sys.executable, "-c", program.format(engine)]
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its byte code
     # the process that warms up leaves byte code and, for Numba, machine code on disk
     benchmark.pedantic(subprocess.run, (command,), {"env": environment, "check": True}, rounds=5, warmup_rounds=1)
     keep("process", f"import and first solve, {engine}" if engine else program)

@@ -49,10 +49,10 @@ int fa_dpda(const fa_problem *problem, const fa_network *network, const fa_dpda_
 
 int fa_measure(const fa_problem *problem, const fa_network *network, const fa_scales *scales, const double *x,
                int64_t stride, const double *theta, const double *lambda_, double *g, double *gradients, double *distances,
-               double *mean, double *totals, double *work)
+               double *sizes, double *mean, double *totals, double *work)
 {
-    return find(chosen)->measure(problem, network, scales, x, stride, theta, lambda_, g, gradients, distances, mean, totals,
-                                 work);
+    return find(chosen)->measure(problem, network, scales, x, stride, theta, lambda_, g, gradients, distances, sizes, mean,
+                                 totals, work);
 }
 
 int64_t fa_work_size(const fa_problem *problem)

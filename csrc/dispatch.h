@@ -15,7 +15,7 @@ typedef struct {
                        const int32_t *, const fa_adapd_state *, double *);
     int (*dpda)(const fa_problem *, const fa_network *, const fa_dpda_steps *, int64_t, const fa_dpda_state *, double *);
     int (*measure)(const fa_problem *, const fa_network *, const fa_scales *, const double *, int64_t, const double *,
-                   const double *, double *, double *, double *, double *, double *, double *);
+                   const double *, double *, double *, double *, double *, double *, double *, double *);
 } fa_kernels;
 
 extern const fa_kernels fa_kernels_baseline;

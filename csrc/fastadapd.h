@@ -77,7 +77,10 @@ enum fa_measure_total {
     FA_LENGTH = 6,        /* |mean|                                                                                     */
     FA_UNITS_APART = 7,   /* these two with every coordinate in its unit                                                */
     FA_UNITS_LENGTH = 8,
-    FA_MEASURES = 9       /* number of totals */
+    FA_TYPICAL_GRADIENT = 9, /* of the positive ones of max(|grad f_i(x_i)|, sizes_i) the median or, if that is less, the
+                             larger of the lower quartile and `mean`; 1e-9 of the largest at least; 0: none is positive */
+    FA_MEAN_GRADIENT = 10, /* mean: |grad f_i(x_i)|                                                                     */
+    FA_MEASURES = 11      /* number of totals */
 };
 
 /* Everything the agents know, packed agent after agent. Where all agents have blocks of the same kinds and sizes, as in
@@ -216,6 +219,8 @@ typedef struct {
     double gradient;                   /* a size of cost gradients, positive */
     const double *lipschitz;           /* [N] L_i of grad f_i (not modified) */
     const double *units;               /* [n] units of the coordinates (not modified) */
+    double mean;                       /* see FA_TYPICAL_GRADIENT */
+    const double *sizes;               /* [N] (not modified) */
 } fa_scales;
 
 /* How good a point is: see enum fa_measure_total. */
@@ -224,7 +229,8 @@ int fa_measure(const fa_problem *problem, const fa_network *network /* NULL: wit
                int64_t stride /* n, or 0 for one point that all share */, const double *theta /* [M] (not modified) */,
                const double *lambda_ /* [R*n], without the look ahead or with it (not modified) */, double *g /* [M] g_i(x_i) (output) */,
                double *gradients /* [N] |grad f_i(x_i)| (output) */,
-               double *distances /* [N] each agent's own FA_DISTANCE (output) */, double *mean /* [n] of x (output) */,
+               double *distances /* [N] each agent's own FA_DISTANCE (output) */,
+               double *sizes /* [N] max(|grad f_i(x_i)|, sizes_i), in any order (output) */, double *mean /* [n] of x (output) */,
                double *totals /* [FA_MEASURES] (output) */, double *work /* [fa_work_size] (output) */);
 
 /* One sentence for a status. */

@@ -104,14 +104,61 @@ static void mean_of(int64_t N, int64_t n, const double *x, int64_t stride, doubl
     for (int64_t j = 0; j < n; ++j) mean[j] /= (double)N;
 }
 
+/* The one of this rank among positive numbers, which change places. Each round halves the range of logarithms. */
+static double ranked(double *values, int64_t count, int64_t rank)
+{
+    for (;;) {
+        double least = values[0], most = values[0], middle;
+        int64_t low = 0;
+        for (int64_t k = 1; k < count; ++k) {
+            least = values[k] < least ? values[k] : least;
+            most = values[k] > most ? values[k] : most;
+        }
+        if (!(least < most)) return least;
+        middle = sqrt(least) * sqrt(most);
+        if (!(middle >= least && middle < most)) middle = least;
+        for (int64_t k = 0; k < count; ++k)
+            if (values[k] <= middle) {
+                const double value = values[k];
+                values[k] = values[low];
+                values[low++] = value;
+            }
+        if (rank < low) {
+            count = low;
+        } else {
+            values += low;
+            count -= low;
+            rank -= low;
+        }
+    }
+}
+
+/* FA_TYPICAL_GRADIENT of these sizes, which change places. */
+static double typical(double *sizes, int64_t count, double mean)
+{
+    double most = 0.0, quartile, median;
+    int64_t last = -1;
+    for (int64_t k = 0; k < count; ++k) {
+        const double size = sizes[k];
+        if (!(size > 0.0)) continue;
+        most = fa_larger(size, most);
+        sizes[k] = sizes[++last];
+        sizes[last] = size;
+    }
+    if (last < 0) return 0.0;
+    median = 0.5 * (ranked(sizes, last + 1, last / 2) + ranked(sizes, last + 1, (last + 1) / 2));
+    quartile = fa_larger(ranked(sizes, last + 1, last / 4), mean);
+    return fa_larger(median < quartile ? median : quartile, 1e-9 * most);
+}
+
 static int measure(const fa_problem *problem, const fa_network *network, const fa_scales *scales, const double *x,
-                   int64_t stride, const double *theta, const double *lambda, double *g, double *gradients, double *distances, double *mean, double *totals,
-                   double *work)
+                   int64_t stride, const double *theta, const double *lambda, double *g, double *gradients, double *distances,
+                   double *sizes, double *mean, double *totals, double *work)
 {
     static const int32_t largest[] = {FA_VIOLATION, FA_DISTANCE, FA_STATIONARITY};
     const int64_t N = problem->n_agents, n = problem->dim;
     const fa_work w = fa_slice_work(n, work);
-    double least, said[FA_MEASURES];
+    double least, sum = 0.0, said[FA_MEASURES];
 
     mean_of(N, n, x, stride, w.v, mean);
     for (int32_t k = 0; k < FA_MEASURES; ++k) totals[k] = 0.0;
@@ -126,10 +173,14 @@ static int measure(const fa_problem *problem, const fa_network *network, const f
         for (int64_t j = 0; j < n; ++j) w.y[j] *= scales->units[j];
         totals[FA_UNITS_APART] = fa_larger(fa_norm(n, w.y), totals[FA_UNITS_APART]);
         gradients[i] = measure_agent(problem, network, i, scales->lipschitz[i], least, xi, theta, lambda, &w, g, said);
+        sizes[i] = fa_larger(gradients[i], scales->sizes[i]);
+        sum += gradients[i];
         distances[i] = said[FA_DISTANCE];
         totals[FA_VALUE] += said[FA_VALUE];
         totals[FA_COMPLEMENTARITY] += said[FA_COMPLEMENTARITY];
         for (int32_t k = 0; k < 3; ++k) totals[largest[k]] = fa_larger(said[largest[k]], totals[largest[k]]);
     }
+    totals[FA_TYPICAL_GRADIENT] = typical(sizes, N, scales->mean);
+    totals[FA_MEAN_GRADIENT] = sum / (double)N;
     return FA_OK;
 }

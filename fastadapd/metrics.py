@@ -33,6 +33,7 @@ from fastadapd import regularizers
 from fastadapd._terms import Floats
 from fastadapd.engines import Engine
 from fastadapd.engines.packing import Measured, Scales
+from fastadapd.engines.reference import typical
 from fastadapd.problem import Problem
 
 _LEAST_FORCE = 1e-3
@@ -83,23 +84,21 @@ class Evaluator:
                 weight = np.broadcast_to(group.term.weight, (*group.term.weight.shape[:-1], problem.dim))
                 sizes[group.agents] += np.linalg.norm(weight, axis=-1)
         self._length = self._natural_length(at_origin.gradients)
-        self._sizes = np.maximum(sizes, 1e-3 * self._lipschitz * self._length)
+        sizes = np.maximum(sizes, 1e-3 * self._lipschitz * self._length)
         total = np.zeros(problem.dim)
         for group in problem.objectives:
             for at, term in group.term.parts(_BLOCK):
                 agents = len(group.agents[at])
                 total += np.broadcast_to(term.gradient(origin), (agents, problem.dim)).sum(axis=0)
-        self._total = float(np.linalg.norm(total)) / N
-        self.scales = plain_scales(problem)._replace(
-            length=self._length, gradient=_typical(self._sizes.copy(), self._total) or 1.0, lipschitz=self._lipschitz)
-        if units is not None:
-            self.scales = self.scales._replace(units=units)
+        mean = float(np.linalg.norm(total)) / N
+        self.scales = Scales(self._length, typical(sizes, mean) or 1.0, self._lipschitz,
+                             np.ones(problem.dim) if units is None else units, mean, sizes)
 
     def _natural_length(self, gradients: Floats) -> float:
         origin = np.zeros(self._problem.dim)
         found = own_distances(self._problem, self._lipschitz, gradients, origin, equations=True)
-        found = np.sort(found[found > 0])
-        return min(1.0, _ranked(found)[1]) if found.size else 1.0
+        found = found[found > 0]
+        return min(1.0, float(np.median(found))) if found.size else 1.0
 
     def size(self, mean: Floats) -> float:
         """The length that distances are compared with: max(X, |mean|)."""
@@ -112,15 +111,14 @@ class Evaluator:
     def __call__(self, found: Measured) -> Measures:
         """Judge what an engine, given `scales`, has measured."""
         (fun, violation, distance, complementarity, stationarity,
-         apart, length, apart_in_units, length_in_units) = found.totals.tolist()
-        N, size = len(found.gradients), max(self._length, length)
+         apart, length, apart_in_units, length_in_units, gradient, mean_gradient) = found.totals.tolist()
+        size = max(self._length, length)
         consensus, primal = apart / size, distance / size
-        gradient = _typical(np.maximum(self._sizes, found.gradients), self._total)
         if gradient > 0:
             stationarity /= gradient
             # forces at work here may be far smaller than those at the origin
-            force = min(max(float(np.add.reduce(found.gradients)) / N, _LEAST_FORCE * gradient), gradient)
-            complementarity = complementarity / N / force / size
+            force = min(max(mean_gradient, _LEAST_FORCE * gradient), gradient)
+            complementarity = complementarity / len(found.gradients) / force / size
         else:
             stationarity = complementarity = 0.0
         finite = math.isfinite(primal + consensus + stationarity + complementarity)
@@ -134,13 +132,14 @@ class Evaluator:
             primal=primal,
             stationarity=stationarity,
             complementarity=complementarity,
-            mean=found.mean,
+            mean=found.mean.copy(),
         )
 
 
 def plain_scales(problem: Problem) -> Scales:
     """Scales for where only g, the costs' gradients and the agents' distances matter."""
-    return Scales(1.0, 1.0, np.ones(problem.n_agents), np.ones(problem.dim))
+    N = problem.n_agents
+    return Scales(1.0, 1.0, np.ones(N), np.ones(problem.dim), 0.0, np.zeros(N))
 
 
 def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Floats, *, equations: bool) -> Floats:
@@ -176,24 +175,3 @@ def mean_of(x: Floats) -> Floats:
     """The mean of the agents' copies (N, n)."""
     total = np.add.reduce(x) if len(x) < 100 else np.ones(len(x)) @ x  # several times as fast where rows are short
     return total / len(x)
-
-
-def _typical(sizes: Floats, mean: float) -> float:
-    """A size that neither single large costs nor costs that cancel each other make large; at least rounding's.
-
-    Sorts `sizes` in place.
-    """
-    sizes.sort()
-    if not sizes[0] > 0:
-        sizes = sizes[sizes > 0]
-        if not sizes.size:
-            return 0.0
-    quartile, median, most = _ranked(sizes)
-    return max(min(median, max(quartile, mean)), 1e-9 * most)
-
-
-def _ranked(values: Floats) -> tuple[float, float, float]:
-    """The lower quartile, the median and the largest of sorted values."""
-    last = len(values) - 1
-    middle = values.item(last // 2) + values.item((last + 1) // 2)
-    return values.item(last // 4), 0.5 * middle, values.item(last)

@@ -31,7 +31,7 @@ _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half
 _FALL = 0.5  # ... and none where the residual has fallen to this share since the last
 _STALL_EPOCHS = 60_000
 _NEAR = 10.0  # times tol: checks begin where the residual is expected below; few fall to a tenth within 10 epochs
-_SUDDEN = 1e-4  # within the first 10 epochs the residual hardly falls to a smaller share
+_SUDDEN = 1e-3  # times a tenth every 10 epochs: at the start the residual hardly falls to a smaller share
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
@@ -393,32 +393,19 @@ class Solver:
         """Put off the check if the movement, which costs nothing, shows that the residual is not near tol yet."""
         if not self._tol or self._point != "last" or self._callback:
             return False
-        if self._is_long_ago(now):
+        if now >= self._next_proof or self._is_long_ago(now):
             return False
         movement, (then, residual) = self._run.movement, self._checked
-        if then == 0 and 0 < now <= 10 * self.problem.n_agents:
-            expected = _SUDDEN * residual
+        if then == 0 and now > 0:
+            expected = _SUDDEN * 0.1 ** (now / (10 * self.problem.n_agents)) * residual
         elif self._pace is not None and movement is not None:
             expected = self._pace * movement
         else:
             return False
         if not _NEAR * self._tol < expected < np.inf:
             return False
-        if now >= self._next_proof and not self._has_fallen(now, expected):
-            return False
         self._next_check = now + 10 * self.problem.n_agents
         return True
-
-    def _has_fallen(self, now: int, residual: float) -> bool:
-        """When it is time for a proof: whether the residual has fallen, so that there is none before the next time."""
-        falls = residual < _FALL * self._residual_then
-        if falls:
-            self._expect_proof(now, residual)
-        return falls
-
-    def _expect_proof(self, now: int, residual: float) -> None:
-        self._residual_then = residual
-        self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
 
     def _is_solved(self, residual: float) -> bool:
         return residual <= self._tol and self._tol > 0
@@ -430,9 +417,10 @@ class Solver:
         stalled = self._is_long_ago(now) and self._moved(now) < 0.05
         if now < self._next_proof and not stalled:
             return None
-        if self._has_fallen(now, residual) and not stalled:
+        falls, self._residual_then = residual < _FALL * self._residual_then, residual
+        self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
+        if falls and not stalled:
             return None
-        self._expect_proof(now, residual)
         x = self._mean
         names = np.zeros(0, dtype=np.int64)
         sets = any(group.term.is_set for group in self._inner.regularizers)

@@ -333,8 +333,9 @@ def test_measures_agree(compiled, instance, seed, shared):
 
 def random_scales(problem, rng):
     """As they are in a run, and so that steps of the stationarity are now the curvature's, now the scales'."""
-    length, gradient = rng.uniform(0.1, 5, 2)
-    return packing.Scales(length, gradient, rng.uniform(0.1, 5, problem.n_agents), rng.uniform(0.1, 5, problem.dim))
+    N, (length, gradient, mean) = problem.n_agents, rng.uniform(0.1, 5, 3)
+    lipschitz, sizes = rng.uniform(0.1, 5, N), rng.uniform(0.1, 5, N) * rng.integers(2, size=N)
+    return packing.Scales(length, gradient, lipschitz, rng.uniform(0.1, 5, problem.dim), mean, sizes)
 
 
 def assert_measures_agree(instance, engine, seed, shared):
@@ -342,17 +343,36 @@ def assert_measures_agree(instance, engine, seed, shared):
     N, n = problem.n_agents, problem.dim
     scales, x = random_scales(problem, rng), rng.normal(size=n if shared else (N, n))
     theta, lambda_ = np.abs(rng.normal(size=problem.n_rows)), rng.normal(size=(network.n_rows, n))
-    arguments = scales.lipschitz, scales.units, x, theta, lambda_
+    arguments = scales.lipschitz, scales.units, scales.sizes, x, theta, lambda_
     kept = [a.copy() for a in arguments]
     compiled, specification = (engines.load(e)(problem, network) for e in (engine, "numpy"))
     for multipliers, laplacian in ((None, False), (lambda_, False), (rng.normal(size=(N, n)), True)):
         found, expected = (
             bound.measure(scales, x, theta, multipliers, laplacian=laplacian) for bound in (compiled, specification)
         )
+        found.sizes.sort()
+        expected.sizes.sort()
         for name in found._fields:
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name), 1e-11, 1e-11, err_msg=name)
     for before, after in zip(kept, arguments, strict=True):
         np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("N", [1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 1001])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 300.0])
+def test_the_typical_gradient_is_a_median_or_less(compiled, N, spread):
+    """Sizes all alike, near each other, and as far apart as numbers go; some are 0."""
+    rng = np.random.default_rng(N)
+    problem = fa.Problem(fa.objectives.Linear(np.zeros((N, 1))))
+    bound = engines.load(compiled)(problem, fa.Network([(i, i + 1) for i in range(N - 1)], n_agents=N))
+    for zeros, mean in itertools.product((0.0, 0.3, 1.0), (0.0, 1.0, 1e300)):
+        sizes = 10.0 ** rng.uniform(-spread, spread, N) * (rng.random(N) >= zeros)
+        scales = fa.metrics.plain_scales(problem)._replace(sizes=sizes, mean=mean)
+        found = bound.measure(scales, np.zeros(1), np.zeros(0)).totals[packing.MEASURES.index("typical_gradient")]
+        positive = np.sort(sizes[sizes > 0])
+        low = max(positive[(positive.size - 1) // 4], mean) if positive.size else 0.0
+        expected = max(min(np.median(positive), low), 1e-9 * positive[-1]) if positive.size else 0.0
+        assert found == pytest.approx(expected, rel=1e-15)
 
 
 def test_the_mean_of_many_points_is_as_exact_as_that_of_few(compiled):
@@ -360,7 +380,7 @@ def test_the_mean_of_many_points_is_as_exact_as_that_of_few(compiled):
     N, far, rng = 20_000, 1e6, np.random.default_rng(0)
     problem = fa.Problem(fa.objectives.Linear(np.zeros((N, 2))))
     x = far + rng.normal(size=(N, 2))
-    scales = packing.Scales(1.0, 1.0, np.ones(N), np.ones(2))
+    scales = fa.metrics.plain_scales(problem)
     bound = engines.load(compiled)(problem, fa.Network([(i, i + 1) for i in range(N - 1)]))
     expected = [math.fsum(column) / N for column in x.T]
     np.testing.assert_allclose(bound.measure(scales, x, np.zeros(0)).mean, expected, rtol=3e-15)

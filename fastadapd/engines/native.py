@@ -110,7 +110,7 @@ class NativeEngine:
     def __init__(self, problem: Problem, network: Network):
         arrays = packing.pack_problem(problem)
         self._network = network
-        self._n_agents, self._dim, self._n_rows = problem.n_agents, problem.dim, problem.n_rows
+        self._dim, self._room = problem.dim, packing.Room(problem.n_agents, problem.dim, problem.n_rows)
         self._problem = _Struct("fa_problem", arrays)
         self._graph = _Struct("fa_network", packing.pack_network(network))
         self._work_array = np.zeros(lib.fa_work_size(self._problem.pointer))
@@ -202,13 +202,14 @@ class NativeEngine:
         """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n)."""
         if self._scales.values is not scales:
             self._scales = _Struct("fa_scales", scales)
-        out = packing.room_to_measure(self._n_agents, self._dim, self._n_rows)
+        array = self._room.array()
+        first = _AS_NUMBERS(array)
         stride, graph, lambda_ = 0 if x.ndim == 1 else self._dim, ffi.NULL, ffi.NULL
         if multipliers is not None:
             graph, lambda_ = (self._laplacian if laplacian else self._graph).pointer, _numbers(multipliers)
         lib.fa_measure(self._problem.pointer, graph, self._scales.pointer, _numbers(x), stride, _numbers(theta),
-                       lambda_, *map(_AS_NUMBERS, out), self._work)
-        return out
+                       lambda_, *[first + part.start for part in self._room.parts], self._work)
+        return self._room.measured(array)
 
     def _bind(self, steps_name: str, steps: NamedTuple, state_name: str, state: NamedTuple) -> None:
         """Fill the structs, unless they already hold these very tuples."""

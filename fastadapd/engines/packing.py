@@ -6,6 +6,7 @@ Every tuple below is the C struct of the same fields; the header documents lengt
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +49,7 @@ _Numbers = tuple[Floats, int]  # with the number of axes for one agent
 _HEAVY = 1e4  # times the median square of a row of least squares
 MOMENTUM = {"global": 0, "local": 1}
 MEASURES = ("value", "violation", "distance", "complementarity", "stationarity", "apart", "length", "units_apart",
-            "units_length")  # totals of a measure
+            "units_length", "typical_gradient", "mean_gradient")  # totals of a measure
 
 
 class ProblemArrays(NamedTuple):
@@ -164,6 +165,8 @@ class Scales(NamedTuple):
     gradient: float
     lipschitz: Floats
     units: Floats
+    mean: float
+    sizes: Floats
 
 
 class Measured(NamedTuple):
@@ -172,13 +175,31 @@ class Measured(NamedTuple):
     g: Floats
     gradients: Floats
     distances: Floats
+    sizes: Floats
     mean: Floats
     totals: Floats
 
 
-def room_to_measure(n_agents: int, dim: int, n_rows: int) -> Measured:
-    """Arrays for what a compiled engine returns."""
-    return Measured(np.empty(n_rows), np.empty(n_agents), np.empty(n_agents), np.empty(dim), np.empty(len(MEASURES)))
+class Room:
+    """Where a compiled engine puts what it measures: all in one array.
+
+    Attributes
+    ----------
+    parts : list of slice
+        Those of `Measured` in it.
+    """
+
+    def __init__(self, n_agents: int, dim: int, n_rows: int):
+        lengths = [n_rows, n_agents, n_agents, n_agents, dim, len(MEASURES)]
+        self.parts = [slice(*ends) for ends in pairwise([0, *np.cumsum(lengths).tolist()])]
+
+    def array(self) -> Floats:
+        """A new one."""
+        return np.empty(self.parts[-1].stop)
+
+    def measured(self, array: Floats) -> Measured:
+        """Its parts by name."""
+        return Measured(*[array[part] for part in self.parts])
 
 
 class _Blocks:

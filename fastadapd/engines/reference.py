@@ -189,11 +189,12 @@ class ReferenceEngine:
                 norm((x[i] - moved) / t),
             )
         value, violation, distance, complementarity, stationarity = each.T
-        apart = x - mean
+        apart, sizes = x - mean, np.maximum(gradients, scales.sizes)
         totals = (value.sum(), violation.max(), distance.max(), complementarity.sum(), stationarity.max(),
                   np.max([norm(row) for row in apart]), norm(mean),
-                  np.max([norm(row) for row in apart * scales.units]), norm(mean * scales.units))
-        return Measured(values, gradients, distance, mean, np.array(totals))
+                  np.max([norm(row) for row in apart * scales.units]), norm(mean * scales.units),
+                  typical(sizes, scales.mean), gradients.mean())
+        return Measured(values, gradients, distance, sizes, mean, np.array(totals))
 
     def _constraints(self, i: int, x: Floats, theta: Floats) -> tuple[Floats, Floats, float]:
         """g_i, J_i and the multiplier-weighted curvature <theta_i, L_gi>."""
@@ -232,6 +233,15 @@ class ReferenceEngine:
 
     def _prox(self, i: int, z: Floats, tau: float) -> Floats:
         return self.agents[i].regularizer.prox(z, tau)
+
+
+def typical(sizes: Floats, mean: float) -> float:
+    """A size that neither single large costs nor costs that cancel each other make large; at least rounding's."""
+    positive = np.sort(sizes[sizes > 0])
+    if not positive.size:
+        return 0.0
+    quartile = positive[(len(positive) - 1) // 4]
+    return max(min(float(np.median(positive)), max(quartile, mean)), 1e-9 * positive[-1])
 
 
 def norm(x: Floats) -> float:

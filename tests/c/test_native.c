@@ -221,10 +221,14 @@ static int test_measure(void)
 {
     const double x[] = {3, 4}, theta[] = {1}, lambda[] = {1, 0, 1, 0};
     const double lipschitz[] = {2, 0, 2}, units[] = {2, 0.5}; /* with theta L_g = 2 of agent 1 all steps are 1/2 */
-    const fa_scales scales = {.length = 10, .gradient = 1, .lipschitz = lipschitz, .units = units};
-    const fa_scales steep = {.length = 10, .gradient = 40, .lipschitz = lipschitz, .units = units};
-    double g[1], gradients[N], distances[N], mean[DIM], out[FA_MEASURES], work[WORK];
-    CHECK(fa_measure(&problem, &incidence, &scales, x, 0, theta, lambda, g, gradients, distances, mean, out, work) == FA_OK);
+    const double least[] = {5, 0, 0}; /* sizes 5, sqrt(40), sqrt(13): their median is 5, the lower quartile sqrt(13) */
+    const fa_scales scales = {
+        .length = 10, .gradient = 1, .lipschitz = lipschitz, .units = units, .mean = 4, .sizes = least,
+    };
+    fa_scales steep = scales;
+    double g[1], gradients[N], distances[N], sizes[N], mean[DIM], out[FA_MEASURES], work[WORK];
+    steep.gradient = 40;
+    CHECK(fa_measure(&problem, &incidence, &scales, x, 0, theta, lambda, g, gradients, distances, sizes, mean, out, work) == FA_OK);
     CLOSE(g[0], 21, 1e-14); /* 9 + 16 - 4 */
     /* agent 1: f = 25/2 - 9*3 - 6*4, grad f = (-6, -2), J = (6, 8); the others 25/2 - 4*4 and 25/2 - 2*4 */
     CLOSE(out[FA_VALUE], 12.5 - 51 + 12.5 - 16 + 12.5 - 8, 1e-13);
@@ -236,13 +240,15 @@ static int test_measure(void)
     CLOSE(gradients[1], sqrt(40), 1e-14);
     CLOSE(gradients[2], sqrt(13), 1e-14);
     CLOSE(distances[1], 2.1, 1e-14);
+    CHECK(out[FA_TYPICAL_GRADIENT] == 4);
+    CLOSE(out[FA_MEAN_GRADIENT], (3 + sqrt(40) + sqrt(13)) / 3, 1e-14);
     CHECK(distances[0] == 0 && distances[2] == 0 && mean[0] == 3 && mean[1] == 4);
     CHECK(out[FA_APART] == 0 && out[FA_LENGTH] == 5 && out[FA_UNITS_APART] == 0);
     CLOSE(out[FA_UNITS_LENGTH], sqrt(40), 1e-14);
 
     /* one point per agent; agent 0 is 1 above its box and is sent back by the proximal map */
     const double each[] = {6, 4, 1.2, 1.6, 0, 2}, back[] = {-6, 0, 0, 0};
-    CHECK(fa_measure(&problem, &incidence, &scales, each, DIM, theta, lambda, g, gradients, distances, mean, out, work) == FA_OK);
+    CHECK(fa_measure(&problem, &incidence, &scales, each, DIM, theta, lambda, g, gradients, distances, sizes, mean, out, work) == FA_OK);
     CLOSE(out[FA_VIOLATION], 1, 1e-14);
     CLOSE(out[FA_STATIONARITY], 7, 1e-14); /* (6 - (6 - 0.5 * 7)) / 0.5 */
     CLOSE(g[0], 0, 1e-15);
@@ -250,12 +256,12 @@ static int test_measure(void)
     CLOSE(mean[1], 7.6 / 3, 1e-15);
     CLOSE(out[FA_APART], hypot(3.6, 4 - 7.6 / 3), 1e-14);
     CLOSE(out[FA_UNITS_APART], hypot(7.2, 2 - 3.8 / 3), 1e-14);
-    CHECK(fa_measure(&problem, NULL, &scales, each, DIM, theta, NULL, g, gradients, distances, mean, out, work) == FA_OK);
+    CHECK(fa_measure(&problem, NULL, &scales, each, DIM, theta, NULL, g, gradients, distances, sizes, mean, out, work) == FA_OK);
     CLOSE(out[FA_STATIONARITY], 6, 1e-14);
     /* lambda holds agent 0 where it is: only the box moves it, by 1 in a step of 1/2 or of 10/40 */
-    CHECK(fa_measure(&problem, &incidence, &scales, each, DIM, theta, back, g, gradients, distances, mean, out, work) == FA_OK);
+    CHECK(fa_measure(&problem, &incidence, &scales, each, DIM, theta, back, g, gradients, distances, sizes, mean, out, work) == FA_OK);
     CLOSE(out[FA_STATIONARITY], 2, 1e-14);
-    CHECK(fa_measure(&problem, &incidence, &steep, each, DIM, theta, back, g, gradients, distances, mean, out, work) == FA_OK);
+    CHECK(fa_measure(&problem, &incidence, &steep, each, DIM, theta, back, g, gradients, distances, sizes, mean, out, work) == FA_OK);
     CLOSE(out[FA_STATIONARITY], 4, 1e-14);
     return 0;
 }
@@ -283,12 +289,12 @@ static int test_every_term(void)
     static const int32_t limit_kind[] = {FA_ELLIPSOID, FA_QUADRATIC_INEQUALITY, FA_AFFINE_INEQUALITY, FA_AFFINE_EQUALITY};
     static const int32_t limit_rows[] = {1, 1, 2, 1};
     const double x[] = {1, -2}, theta[] = {1, 1, 1, 1, -2}, lipschitz[] = {2}, units[] = {1, 1};
-    const fa_scales scales = {.length = 1, .gradient = 1, .lipschitz = lipschitz, .units = units};
+    const fa_scales scales = {.length = 1, .gradient = 1, .lipschitz = lipschitz, .units = units, .sizes = units};
     const double expected[] = {5, 2, 0, 3, -1};
     const int32_t kinds[] = {FA_ZERO, FA_L1, FA_BOX, FA_NONNEGATIVE, FA_L2_BALL};
     const int64_t places[] = {0, 38, 38, 0, 40};
     const double rho[] = {0, 1, 0, 0, 0}, outside[] = {0, 0, 0, 2, 0.5};
-    double g[5], gradient[1], distance[1], mean[DIM], out[FA_MEASURES], work[WORK];
+    double g[5], gradient[1], distance[1], size[1], mean[DIM], out[FA_MEASURES], work[WORK];
     for (int64_t l = 0; l < 2 * COUNT(kinds); ++l) {
         const int64_t k = l / 2, gram = l % 2;
         if (kinds[k] == FA_BOX) continue; /* test_measure has it */
@@ -299,7 +305,7 @@ static int test_every_term(void)
             .constraint_first = first, .regularizer_kind = kinds + k, .regularizer_data = places + k, .data = numbers,
         };
         CHECK(fa_work_size(&one) <= WORK);
-        CHECK(fa_measure(&one, NULL, &scales, x, DIM, theta, NULL, g, gradient, distance, mean, out, work) == FA_OK);
+        CHECK(fa_measure(&one, NULL, &scales, x, DIM, theta, NULL, g, gradient, distance, size, mean, out, work) == FA_OK);
         for (int r = 0; r < 5; ++r) CLOSE(g[r], expected[r], 1e-14);
         CLOSE(out[FA_VALUE], 8 + rho[k], 1e-14);
         CLOSE(out[FA_VIOLATION], fmax(sqrt(25 + 4 + 9 + 1), outside[k]), 1e-14);
