@@ -183,6 +183,11 @@ class Measured(NamedTuple):
 class Room:
     """Where a compiled engine puts what it measures: all in one array.
 
+    Parameters
+    ----------
+    n_agents, dim, n_rows : int
+        N, n and M.
+
     Attributes
     ----------
     parts : list of slice
