@@ -79,7 +79,7 @@ enum fa_measure_total {
     FA_UNITS_LENGTH = 8,
     FA_TYPICAL_GRADIENT = 9, /* of the positive ones of max(|grad f_i(x_i)|, sizes_i) the median or, if that is less, the
                              larger of the lower quartile and `mean`; 1e-9 of the largest at least; 0: none is positive */
-    FA_MEAN_GRADIENT = 10, /* mean: |grad f_i(x_i)|                                                                     */
+    FA_MEAN_REACTION = 10, /* mean: |J_i' theta_i|                                                                      */
     FA_MEASURES = 11      /* number of totals */
 };
 
@@ -224,14 +224,15 @@ typedef struct {
 } fa_scales;
 
 /* How good a point is: see enum fa_measure_total. */
-int fa_measure(const fa_problem *problem, const fa_network *network /* NULL: without lambda */, const fa_scales *scales,
-               const double *x /* agent i at x + i*stride (not modified) */,
+int fa_measure(const fa_problem *problem, const fa_network *network /* NULL: no lambda_ either, which counts as 0 */,
+               const fa_scales *scales, const double *x /* agent i at x + i*stride (not modified) */,
                int64_t stride /* n, or 0 for one point that all share */, const double *theta /* [M] (not modified) */,
-               const double *lambda_ /* [R*n], without the look ahead or with it (not modified) */, double *g /* [M] g_i(x_i) (output) */,
+               const double *lambda_ /* [R*n] (not modified) */, double *g /* [M] g_i(x_i) (output) */,
                double *gradients /* [N] |grad f_i(x_i)| (output) */,
                double *distances /* [N] each agent's own FA_DISTANCE (output) */,
-               double *sizes /* [N] max(|grad f_i(x_i)|, sizes_i), in any order (output) */, double *mean /* [n] of x (output) */,
-               double *totals /* [FA_MEASURES] (output) */, double *work /* [fa_work_size] (output) */);
+               double *sizes /* [N] max(|grad f_i(x_i)|, sizes_i), in any order (output) */,
+               double *mean /* [n] of x (output) */, double *totals /* [FA_MEASURES] (output) */,
+               double *work /* [fa_work_size] (output) */);
 
 /* One sentence for a status. */
 const char *fa_strerror(int status);

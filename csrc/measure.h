@@ -19,8 +19,8 @@ static double regularizer_value(const fa_problem *problem, int64_t i, const doub
     return 0.0;
 }
 
-/* g, and reaction <- reaction + J'theta; the distance of g_i to -K_i, and the same with every row divided by its norm; sum |theta_r g_r|.
- * Returns <theta_i, L_gi>. */
+/* g, and reaction <- reaction + J'theta; the distance of g_i to -K_i, and the same with every row divided by its norm;
+ * sum |theta_r g_r|. Returns <theta_i, L_gi>. */
 static double feasibility(const fa_problem *problem, int64_t i, const double *x, const double *theta, const fa_work *w,
                           double *g, double *said)
 {
@@ -71,12 +71,14 @@ static double measure_agent(const fa_problem *problem, const fa_network *network
     gradient = fa_norm(n, w->v);
     said[FA_VALUE] += regularizer_value(problem, i, x, w->z, &outside);
 
-    if (network)
-        fa_gather(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value, lambda,
-                  w->reaction);
-    else
-        fa_zero(n, w->reaction);
+    fa_zero(n, w->reaction);
     step = 1.0 / fa_larger(lipschitz + feasibility(problem, i, x, theta, w, g, said), least);
+    said[FA_MEAN_REACTION] = fa_norm(n, w->reaction);
+    if (network) {
+        fa_gather(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value, lambda,
+                  w->J);
+        fa_axpy(n, 1.0, w->J, w->reaction);
+    }
     said[FA_VIOLATION] = fa_larger(said[FA_VIOLATION], outside);
     said[FA_DISTANCE] = fa_larger(said[FA_DISTANCE], outside);
 
@@ -145,7 +147,7 @@ static double typical(double *sizes, int64_t count, double mean)
         sizes[k] = sizes[++last];
         sizes[last] = size;
     }
-    if (last < 0) return 0.0;
+    if (last < 0 || most > DBL_MAX) return most;
     median = 0.5 * (ranked(sizes, last + 1, last / 2) + ranked(sizes, last + 1, (last + 1) / 2));
     quartile = fa_larger(ranked(sizes, last + 1, last / 4), mean);
     return fa_larger(median < quartile ? median : quartile, 1e-9 * most);
@@ -158,7 +160,7 @@ static int measure(const fa_problem *problem, const fa_network *network, const f
     static const int32_t largest[] = {FA_VIOLATION, FA_DISTANCE, FA_STATIONARITY};
     const int64_t N = problem->n_agents, n = problem->dim;
     const fa_work w = fa_slice_work(n, work);
-    double least, sum = 0.0, said[FA_MEASURES];
+    double least, said[FA_MEASURES];
 
     mean_of(N, n, x, stride, w.v, mean);
     for (int32_t k = 0; k < FA_MEASURES; ++k) totals[k] = 0.0;
@@ -174,13 +176,13 @@ static int measure(const fa_problem *problem, const fa_network *network, const f
         totals[FA_UNITS_APART] = fa_larger(fa_norm(n, w.y), totals[FA_UNITS_APART]);
         gradients[i] = measure_agent(problem, network, i, scales->lipschitz[i], least, xi, theta, lambda, &w, g, said);
         sizes[i] = fa_larger(gradients[i], scales->sizes[i]);
-        sum += gradients[i];
         distances[i] = said[FA_DISTANCE];
         totals[FA_VALUE] += said[FA_VALUE];
         totals[FA_COMPLEMENTARITY] += said[FA_COMPLEMENTARITY];
+        totals[FA_MEAN_REACTION] += said[FA_MEAN_REACTION];
         for (int32_t k = 0; k < 3; ++k) totals[largest[k]] = fa_larger(said[largest[k]], totals[largest[k]]);
     }
     totals[FA_TYPICAL_GRADIENT] = typical(sizes, N, scales->mean);
-    totals[FA_MEAN_GRADIENT] = sum / (double)N;
+    totals[FA_MEAN_REACTION] /= (double)N;
     return FA_OK;
 }

@@ -1,7 +1,8 @@
 #include "dispatch.h"
 
 #if FA_HAS_AVX2
-#include <math.h> /* before the target changes */
+#include <float.h> /* before the target changes */
+#include <math.h>
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)

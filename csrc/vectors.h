@@ -2,6 +2,7 @@
 #ifndef FASTADAPD_VECTORS_H
 #define FASTADAPD_VECTORS_H
 
+#include <float.h>
 #include <math.h>
 
 #include "dispatch.h"

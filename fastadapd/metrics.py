@@ -12,14 +12,15 @@ G is typical of the agents' cost gradients, so that no large costs hide the othe
 a cost, each the largest of ``|grad f_i(x_i)|``, ``|grad f_i(0)|`` (plus the weights of an l1 term) and
 ``L_i X / 1000``, it is the median or, if that is less, the larger of the lower quartile and
 ``|sum_i grad f_i(0)| / N``; and 1e-9 of the largest at least. G_0 is the same without x. H is the mean of
-``|grad f_i(x_i)|``, but at least G / 1000 and at most G: far from the origin the forces that multipliers hold against
-are far smaller than G. Without any cost every feasible point is optimal, and only the first two count. Where costs or
-their gradients overflow, the residual is infinite.
+``|J_i' theta_i|``, but at least G / 1000 and at most G: far from the origin, and where costs cancel, the forces that
+constraints hold against are far smaller than G. Without any cost every feasible point is optimal, and only the first
+two count. Where costs or their gradients overflow, the residual is infinite.
 
 X is 1, or a length of the problem if that is shorter: the median distance from the origin to the agents'
 unconstrained optima (``|grad f_i(0)| / L_i``) and to the boundaries of their constraints
-(``|g_r(0)| / |grad g_r(0)|``). All of it is measured in the variables in which the method works, which differ from the
-user's when the coordinates have very different units (`fastadapd.scaling`).
+(``|g_r(0)| / |grad g_r(0)|``, every row of every agent; those that all share count once). All of it is measured in the
+variables in which the method works, which differ from the user's when the coordinates have very different units
+(`fastadapd.scaling`).
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Evaluator:
     def _natural_length(self, gradients: Floats) -> float:
         origin = np.zeros(self._problem.dim)
         found = own_distances(self._problem, self._lipschitz, gradients, origin, equations=True)
-        found = found[found > 0]
+        found = found[found > 1e-14 * found.max(initial=0.0)]  # not rounding, as of 0.1 + 0.2 - 0.3
         return min(1.0, float(np.median(found))) if found.size else 1.0
 
     def size(self, mean: Floats) -> float:
@@ -111,13 +112,13 @@ class Evaluator:
     def __call__(self, found: Measured) -> Measures:
         """Judge what an engine, given `scales`, has measured."""
         (fun, violation, distance, complementarity, stationarity,
-         apart, length, apart_in_units, length_in_units, gradient, mean_gradient) = found.totals.tolist()
+         apart, length, apart_in_units, length_in_units, gradient, mean_reaction) = found.totals.tolist()
         size = max(self._length, length)
         consensus, primal = apart / size, distance / size
         if gradient > 0:
             stationarity /= gradient
-            # forces at work here may be far smaller than those at the origin
-            force = min(max(mean_gradient, _LEAST_FORCE * gradient), gradient)
+            # far from the origin, or where costs cancel, what multipliers hold against is far smaller than gradients
+            force = min(max(mean_reaction, _LEAST_FORCE * gradient), gradient)
             complementarity = complementarity / len(found.gradients) / force / size
         else:
             stationarity = complementarity = 0.0
@@ -158,7 +159,7 @@ def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Flo
     -------
     ndarray, shape (count,)
         To the unconstrained optima of the agents with a curved cost, as far as ``|grad f_i(x)| / L_i`` tells, and to
-        the boundaries of the constraints, inside or outside: ``|g_r(x)| / |grad g_r(x)|``.
+        the boundaries of the constraints, inside or outside: ``|g_r(x)| / |grad g_r(x)|``; of a shared one once.
     """
     curved = lipschitz > 0
     found = [gradients[curved] / lipschitz[curved]]
@@ -166,8 +167,7 @@ def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Flo
         if group.term.equality and not equations:
             continue
         norms = group.term.row_norms(x[None])
-        own = np.abs(group.term.value(x[None])) / np.where(norms > 0, norms, np.inf)
-        found.append(np.broadcast_to(own, (len(group.agents), group.term.rows)).reshape(-1))  # all may share one
+        found.append((np.abs(group.term.value(x[None])) / np.where(norms > 0, norms, np.inf)).reshape(-1))
     return np.concatenate(found)
 
 

@@ -31,7 +31,7 @@ _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half
 _FALL = 0.5  # ... and none where the residual has fallen to this share since the last
 _STALL_EPOCHS = 60_000
 _NEAR = 10.0  # times tol: checks begin where the residual is expected below; few fall to a tenth within 10 epochs
-_SUDDEN = 1e-3  # times a tenth every 10 epochs: at the start the residual hardly falls to a smaller share
+_SUDDEN = 1e-3  # times a tenth every 10 epochs: within the first 20 the residual hardly falls to a smaller share
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
@@ -86,8 +86,8 @@ class Solver:
         measuring. With adaptive steps that is the last.
     record : int, sequence of int or None
         History at every multiple of this many activations, or at these activation counts; None: at the checks. Those
-        come every 10 epochs at first, later when 5 % more have passed, but are put off while the movement between two
-        extrapolations shows that the residual is not near tol.
+        come every 10 epochs at first, later when 5 % more have passed, but are put off in the first 20 epochs where the
+        start is far off, and while the movement between two extrapolations shows that the residual is not near tol.
     callback : callable, optional
         Called with a `Result` after every check; raising StopIteration or returning something true stops. With a
         callback no check is put off, so that a run may end a check sooner.
@@ -335,7 +335,7 @@ class Solver:
                 next_record = self._next_record()
             checks = now >= self._next_check and not self._puts_off(now)
             if checks:
-                self._measure()
+                self._measure()  # first, for its mean
             if now >= self._next_mean:
                 self._remember(now)
             if checks:
@@ -390,13 +390,13 @@ class Solver:
             self._pace = self._checked[1] / movement
 
     def _puts_off(self, now: int) -> bool:
-        """Put off the check if the movement, which costs nothing, shows that the residual is not near tol yet."""
+        """Put off the check if the start, or the movement, which costs nothing, shows that tol is not near yet."""
         if not self._tol or self._point != "last" or self._callback:
             return False
         if now >= self._next_proof or self._is_long_ago(now):
             return False
         movement, (then, residual) = self._run.movement, self._checked
-        if then == 0 and now > 0:
+        if then == 0 and 0 < now <= 20 * self.problem.n_agents:
             expected = _SUDDEN * 0.1 ** (now / (10 * self.problem.n_agents)) * residual
         elif self._pace is not None and movement is not None:
             expected = self._pace * movement
@@ -505,10 +505,9 @@ class Solver:
             # the first multiple that, rounded up to whole iterations, is not before `soonest`
             past = (self._whole(soonest) - self._run.unit) // self._record_every
             return self._whole((past + 1) * self._record_every) if soonest else 0
-        if self._record_at is not None:
-            k = int(np.searchsorted(self._record_at, soonest))
-            return int(self._record_at[k]) if k < len(self._record_at) else None
-        return None
+        assert self._record_at is not None
+        k = int(np.searchsorted(self._record_at, soonest))
+        return int(self._record_at[k]) if k < len(self._record_at) else None
 
     def _asked_to_stop(self) -> bool:
         try:

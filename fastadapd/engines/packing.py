@@ -49,7 +49,7 @@ _Numbers = tuple[Floats, int]  # with the number of axes for one agent
 _HEAVY = 1e4  # times the median square of a row of least squares
 MOMENTUM = {"global": 0, "local": 1}
 MEASURES = ("value", "violation", "distance", "complementarity", "stationarity", "apart", "length", "units_apart",
-            "units_length", "typical_gradient", "mean_gradient")  # totals of a measure
+            "units_length", "typical_gradient", "mean_reaction")  # totals of a measure
 
 
 class ProblemArrays(NamedTuple):

@@ -164,7 +164,7 @@ class ReferenceEngine:
                 laplacian: bool = False) -> Measured:
         """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n)."""
         N = self.problem.n_agents
-        values, gradients, each = np.zeros(self.problem.n_rows), np.zeros(N), np.zeros((N, 5))
+        values, gradients, each = np.zeros(self.problem.n_rows), np.zeros(N), np.zeros((N, 6))
         x = np.broadcast_to(x, (N, self.problem.dim))
         B: Any = self.laplacian if laplacian else self.network.consensus_matrix
         force = np.zeros(x.shape) if multipliers is None else B.T @ multipliers
@@ -187,13 +187,14 @@ class ReferenceEngine:
                 np.maximum(distances.max(initial=0.0), outside),
                 np.abs(theta[rows] * g).sum(),
                 norm((x[i] - moved) / t),
+                norm(J.T @ theta[rows]),
             )
-        value, violation, distance, complementarity, stationarity = each.T
+        value, violation, distance, complementarity, stationarity, reaction = each.T
         apart, sizes = x - mean, np.maximum(gradients, scales.sizes)
         totals = (value.sum(), violation.max(), distance.max(), complementarity.sum(), stationarity.max(),
                   np.max([norm(row) for row in apart]), norm(mean),
                   np.max([norm(row) for row in apart * scales.units]), norm(mean * scales.units),
-                  typical(sizes, scales.mean), gradients.mean())
+                  typical(sizes, scales.mean), reaction.mean())
         return Measured(values, gradients, distance, sizes, mean, np.array(totals))
 
     def _constraints(self, i: int, x: Floats, theta: Floats) -> tuple[Floats, Floats, float]:

@@ -241,7 +241,7 @@ static int test_measure(void)
     CLOSE(gradients[2], sqrt(13), 1e-14);
     CLOSE(distances[1], 2.1, 1e-14);
     CHECK(out[FA_TYPICAL_GRADIENT] == 4);
-    CLOSE(out[FA_MEAN_GRADIENT], (3 + sqrt(40) + sqrt(13)) / 3, 1e-14);
+    CLOSE(out[FA_MEAN_REACTION], 10 / 3.0, 1e-14); /* |(6, 8)| */
     CHECK(distances[0] == 0 && distances[2] == 0 && mean[0] == 3 && mean[1] == 4);
     CHECK(out[FA_APART] == 0 && out[FA_LENGTH] == 5 && out[FA_UNITS_APART] == 0);
     CLOSE(out[FA_UNITS_LENGTH], sqrt(40), 1e-14);
@@ -311,6 +311,7 @@ static int test_every_term(void)
         CLOSE(out[FA_VIOLATION], fmax(sqrt(25 + 4 + 9 + 1), outside[k]), 1e-14);
         /* grad f = q + A'(Ax - b) = (2, 1) + (0 - 4, 0 - 4) */
         CLOSE(gradient[0], sqrt(13), 1e-14);
+        CLOSE(out[FA_MEAN_REACTION], sqrt(36 + 121), 1e-13);
         CLOSE(out[FA_COMPLEMENTARITY], 5 + 2 + 0 + 3 + 2, 1e-14);
         CLOSE(out[FA_DISTANCE], fmax(fmax(5 / sqrt(32), 3.0 / 2), outside[k]), 1e-14);
         CHECK(distance[0] == out[FA_DISTANCE]);
