@@ -37,7 +37,7 @@ from fastadapd.engines.packing import Measured, Scales
 from fastadapd.engines.reference import typical
 from fastadapd.problem import Problem
 
-_LEAST_FORCE = 1e-3
+_LEAST_SHARE = 1e-3
 _BLOCK = 1 << 14  # agents at a time, for the sake of memory
 
 
@@ -118,8 +118,8 @@ class Evaluator:
         if gradient > 0:
             stationarity /= gradient
             # far from the origin, or where costs cancel, what multipliers hold against is far smaller than gradients
-            force = min(max(mean_reaction, _LEAST_FORCE * gradient), gradient)
-            complementarity = complementarity / len(found.gradients) / force / size
+            share = min(max(mean_reaction / gradient, _LEAST_SHARE), 1.0)
+            complementarity = complementarity / len(found.gradients) / gradient / share / size
         else:
             stationarity = complementarity = 0.0
         finite = math.isfinite(primal + consensus + stationarity + complementarity)
