@@ -82,6 +82,7 @@ static double measure_agent(const fa_problem *problem, const fa_network *network
     said[FA_VIOLATION] = fa_larger(said[FA_VIOLATION], outside);
     said[FA_DISTANCE] = fa_larger(said[FA_DISTANCE], outside);
 
+    /* |x_i - prox_{t rho_i}(x_i - t [grad f_i + J_i' theta_i + (B' lambda)_i])| / t */
     for (int64_t j = 0; j < n; ++j) {
         w->v[j] += w->reaction[j];
         w->z[j] = x[j] - step * w->v[j];

@@ -333,14 +333,11 @@ class Solver:
             if now == next_record:
                 self._record()
                 next_record = self._next_record()
-            checks = now >= self._next_check and not self._puts_off(now)
-            if checks:
-                self._measure()  # first, for its mean
+            measures = self._measure() if now >= self._next_check and not self._puts_off(now) else None
             if now >= self._next_mean:
                 self._remember(now)
-            if checks:
+            if measures is not None:
                 self._next_check = self._later(now)
-                measures = self._measure()
                 residual, self._mean = measures.residual, measures.mean
                 self._checked = now, residual
                 if self._record_every is None and self._record_at is None:
