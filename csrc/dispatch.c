@@ -55,6 +55,23 @@ int fa_measure(const fa_problem *problem, const fa_network *network, const fa_sc
                                  totals, work);
 }
 
+int fa_compare(const fa_memory *memory, const double *point, const double *image, const double *last, double *residual,
+               double *lengths)
+{
+    return find(chosen)->compare(memory, point, image, last, residual, lengths);
+}
+
+int fa_remember(const fa_memory *memory, int64_t slot, int64_t used, double length, const double *residual,
+                const double *last, const double *image, const double *last_image)
+{
+    return find(chosen)->remember(memory, slot, used, length, residual, last, image, last_image);
+}
+
+int fa_extrapolate(const fa_memory *memory, int64_t used, double norm, const double *residual, double *move, double *length)
+{
+    return find(chosen)->extrapolate(memory, used, norm, residual, move, length);
+}
+
 int64_t fa_work_size(const fa_problem *problem)
 {
     return FA_WORKS * problem->dim;

@@ -1,4 +1,4 @@
-/* Internal: one set of loops per instruction set. The loops are in vectors.h, terms.h, adapd.h, dpda.h and measure.h;
+/* Internal: one set of loops per instruction set. The loops are in vectors.h, terms.h, adapd.h, dpda.h, measure.h and anderson.h;
  * kernels.h gathers them, and each simd_*.c compiles kernels.h once more. dispatch.c chooses at run time. */
 #ifndef FASTADAPD_DISPATCH_H
 #define FASTADAPD_DISPATCH_H
@@ -16,6 +16,10 @@ typedef struct {
     int (*dpda)(const fa_problem *, const fa_network *, const fa_dpda_steps *, int64_t, const fa_dpda_state *, double *);
     int (*measure)(const fa_problem *, const fa_network *, const fa_scales *, const double *, int64_t, const double *,
                    const double *, double *, double *, double *, double *, double *, double *, double *);
+    int (*compare)(const fa_memory *, const double *, const double *, const double *, double *, double *);
+    int (*remember)(const fa_memory *, int64_t, int64_t, double, const double *, const double *, const double *,
+                    const double *);
+    int (*extrapolate)(const fa_memory *, int64_t, double, const double *, double *, double *);
 } fa_kernels;
 
 extern const fa_kernels fa_kernels_baseline;

@@ -234,6 +234,42 @@ int fa_measure(const fa_problem *problem, const fa_network *network /* NULL: no 
                double *mean /* [n] of x (output) */, double *totals /* [FA_MEASURES] (output) */,
                double *work /* [fa_work_size] (output) */);
 
+/* What Anderson acceleration remembers: differences of successive residuals, divided by their lengths, and of the images
+ * that go with them. A residual is scale * (image - point), of the first m of its numbers; the others follow. */
+typedef struct {
+    int64_t size;                      /* numbers of a point */
+    int64_t looked_at;                 /* m */
+    int64_t capacity;                  /* c */
+    double regularization;             /* added to the squares of the differences in gram */
+    const double *scale;               /* [m] (not modified) */
+    const double *units;               /* [m] scale, 1 where that is 0 (not modified) */
+    float *residuals;                  /* [c*m] differences of residuals (updated) */
+    float *images;                     /* [c*m] of images, times units (updated) */
+    double *tails;                     /* [c*(size-m)] of what follows (updated) */
+    double *gram;                      /* [c*c] products of differences of residuals (updated) */
+    double *toward;                    /* [c] their products with the last residual (updated) */
+    double *factor;                    /* [c*c] (output) */
+    double *gamma;                     /* [c] (output) */
+} fa_memory;
+
+enum fa_comparison { FA_MOVEMENT = 0, FA_EXTENT = 1, FA_CHANGE = 2, FA_COMPARISONS = 3 };
+
+/* The residual, and the lengths of it, of the scaled image, and of what changed since the last residual. */
+int fa_compare(const fa_memory *memory, const double *point /* [m] (not modified) */,
+               const double *image /* [m] (not modified) */, const double *last /* [m] or NULL (not modified) */,
+               double *residual /* [m] (output) */, double *lengths /* [FA_COMPARISONS] (output) */);
+
+/* Put the differences of two residuals, `length` apart, and of their images into a slot, one of the first `used`. */
+int fa_remember(const fa_memory *memory, int64_t slot, int64_t used, double length,
+                const double *residual /* [m] (not modified) */, const double *last /* [m] (not modified) */,
+                const double *image /* [size] (not modified) */, const double *last_image /* [size] (not modified) */);
+
+/* How far the combination of the first `used` differences that comes nearest to the residual, which is `norm` long, moves
+ * the image, and the length of that, scaled. */
+int fa_extrapolate(const fa_memory *memory, int64_t used, double norm,
+                   const double *residual /* [m] to compute `toward` from, or NULL: it is known (not modified) */,
+                   double *move /* [size] (output) */, double *length /* [1] (output) */);
+
 /* One sentence for a status. */
 const char *fa_strerror(int status);
 

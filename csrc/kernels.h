@@ -4,7 +4,8 @@
 #include "terms.h"
 
 #include "adapd.h"
+#include "anderson.h"
 #include "dpda.h"
 #include "measure.h"
 
-const fa_kernels FA_KERNELS = {FA_KERNELS_NAME, adapd, adapd_share, dpda, measure};
+const fa_kernels FA_KERNELS = {FA_KERNELS_NAME, adapd, adapd_share, dpda, measure, compare, remember, extrapolate};

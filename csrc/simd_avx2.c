@@ -2,6 +2,7 @@
 
 #if FA_HAS_AVX2
 #include <float.h> /* before the target changes */
+#include <immintrin.h>
 #include <math.h>
 
 #if defined(__clang__)

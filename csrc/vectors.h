@@ -6,6 +6,9 @@
 #include <math.h>
 
 #include "dispatch.h"
+#if defined(FA_WIDE) && defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #if defined(_MSC_VER)
 #define FA_RESTRICT __restrict
@@ -58,6 +61,9 @@ typedef double fa_four FA_VECTOR(32);
 #if __has_builtin(__builtin_shufflevector)
 #define FA_HAS_SHUFFLE
 #endif
+#endif
+#ifdef __x86_64__ /* where GCC converts a vector by halves, and plain C number by number */
+#define FA_LOAD4_SINGLE(p) ((fa_four)_mm256_cvtps_pd(_mm_loadu_ps(p)))
 #endif
 #else
 typedef double fa_two FA_VECTOR(16);
@@ -118,6 +124,13 @@ FA_INLINE fa_four FA_SPREAD4(double x)
 FA_EACH4(FA_ADD4, +)
 FA_EACH4(FA_SUB4, -)
 FA_EACH4(FA_MUL4, *)
+#endif
+#ifndef FA_LOAD4_SINGLE
+FA_INLINE fa_four FA_LOAD4_SINGLE(const float *p)
+{
+    const double wide[4] = {p[0], p[1], p[2], p[3]};
+    return FA_LOAD4(wide);
+}
 #endif
 /* s + a b */
 #define FA_MADD4(s, a, b) FA_ADD4(s, FA_MUL4(a, b))

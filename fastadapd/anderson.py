@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastadapd._terms import Floats
+from fastadapd.engines.packing import Memory
 
-Single = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    from fastadapd.engines import Engine
+
 _Pair = tuple[Floats, Floats]
 
-_REGULARIZATION = 1e-5  # of differences of length 1; products are known to about 1e-6, carried on (_DOUBT) to 4e-6
+_REGULARIZATION = 1e-5  # of differences of length 1, kept to 6e-8
+_UPDATED = ("residuals", "images", "tails", "gram", "toward")  # arrays of the memory
 _OLD = 0.03  # added to the squared lengths of differences of an earlier map: new ones tell more
 _DOUBT = 10.0  # times its size: so far may the residual move before its products are computed, not carried on
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
@@ -22,7 +24,6 @@ _STALE = 100  # so many steps in which the residual does not fall to _PROGRESS: 
 _TRIES = 12  # ... and _LONGER again after so many
 _LONGER = 10
 _LONGEST = 100
-_BLOCK = 4096  # numbers of a row
 _CUTS = 8  # so many extrapolations in a row cut to that length, ...
 _PROGRESS = 0.7  # ... while the residual does not fall to this share, lead astray ...
 _REST = 10  # ... and are taken back; then so many steps go without
@@ -48,6 +49,8 @@ class Anderson:
         Weights of the first m coordinates in the norm; the others follow without being looked at.
     size : int
         Length of a point.
+    engine : Engine
+        Whose loops to use.
 
     Attributes
     ----------
@@ -66,14 +69,11 @@ class Anderson:
     Walker and Ni, Anderson acceleration for fixed-point iterations, SIAM J. Numer. Anal. 49 (2011).
     """
 
-    def __init__(self, memory: int, scale: Floats, size: int):
-        self._scale, self._units = scale, scale if (scale > 0).all() else np.where(scale > 0, scale, 1.0)
-        self._residuals = np.empty((memory, len(scale)), dtype=np.float32)
-        self._images = np.empty((memory, len(scale)), dtype=np.float32)  # in the units of the scale
-        self._tails = np.empty((memory, size - len(scale)))  # of the coordinates that follow
-        self._gram = np.zeros((memory, memory))
-        self._toward = np.zeros(memory)  # products of the differences with the last residual, carried on ...
-        self._doubt = np.inf  # ... over so much of movement since they were computed
+    def __init__(self, memory: int, scale: Floats, size: int, engine: Engine):
+        self._engine = engine
+        units = scale if (scale > 0).all() else np.where(scale > 0, scale, 1.0)
+        self._memory = _room(memory, scale, units, size)
+        self._doubt = np.inf  # so much the residual has moved since its products with the differences were computed
         self._count = 0
         self._last: _Pair | None = None  # residual and image
         self._norm = self._smallest = np.inf
@@ -84,7 +84,7 @@ class Anderson:
         self._span, self._calls = 1, 0  # times T in a step, and how many of them are done
         self._start = np.zeros(0)  # where they began
 
-    def change_map(self, keep: int, memory: int) -> None:
+    def change_map(self, keep: int, memory: int, engine: Engine) -> None:
         """Begin anew from the next point, because the map has changed a little.
 
         Parameters
@@ -93,24 +93,23 @@ class Anderson:
             Differences kept: so many of the newest.
         memory : int
             Differences kept from now on, at least as many.
+        engine : Engine
+            The one to work with from now on.
         """
-        used = min(self._count, len(self._gram), keep)
-        newest = np.arange(self._count - used, self._count) % max(len(self._gram), 1)
-        gram = np.zeros((memory, memory))
-        gram[:used, :used] = self._gram[np.ix_(newest, newest)]
-        np.fill_diagonal(gram[:used, :used], 1.0 + _OLD)
-        self._gram, self._toward = gram, np.zeros(memory)
-        for name in ("_residuals", "_images", "_tails"):
-            before = getattr(self, name)
-            kept = np.empty((memory, before.shape[1]), dtype=before.dtype)
-            kept[:used] = before[newest]
-            setattr(self, name, kept)
+        before, self._engine = self._memory, engine
+        used = min(self._count, before.capacity, keep)
+        newest = np.arange(self._count - used, self._count) % before.capacity
+        self._memory = _room(memory, before.scale, before.units, before.size)
+        self._memory.gram[:used, :used] = before.gram[np.ix_(newest, newest)]
+        np.fill_diagonal(self._memory.gram[:used, :used], 1.0 + _OLD)
+        for kept, array in zip(_differences(self._memory), _differences(before), strict=True):
+            kept[:used] = array[newest]
         self._begin_anew(used, 0)
         self._stride, self._stale, self._stale_from = 0.0, 0, np.inf
 
     @property
     def memory(self) -> int:
-        return len(self._gram)
+        return self._memory.capacity
 
     def _begin_anew(self, count: int, rest: int) -> None:
         """Keep so many of the differences, and go so many steps without."""
@@ -120,20 +119,21 @@ class Anderson:
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
-        return {"scale": self._scale, "residuals": self._residuals.copy(), "images": self._images.copy(),
-                "tails": self._tails.copy(), "gram": self._gram.copy(), "toward": (self._toward.copy(), self._doubt),
-                "count": self._count, "last": self._last,
+        memory = self._memory._asdict()
+        memory.update({name: memory[name].copy() for name in _UPDATED})
+        return {"memory": memory, "doubt": self._doubt, "count": self._count, "last": self._last,
                 "norms": (self._norm, self._smallest), "residual": self.residual,
                 "movement": self.movement, "cuts": (self._cuts, self._cut_from, self._rest, self._stride),
                 "stale": (self._stale, self._stale_from), "span": (self._span, self._calls, self._start)}
 
     @classmethod
-    def restore(cls, saved: dict[str, Any]) -> Anderson:
+    def restore(cls, saved: dict[str, Any], engine: Engine) -> Anderson:
         """The acceleration as it was."""
-        self = cls(0, saved["scale"], len(saved["scale"]))
-        self._residuals, self._images = saved["residuals"].copy(), saved["images"].copy()
-        self._tails, self._gram, self._count = saved["tails"].copy(), saved["gram"].copy(), saved["count"]
-        self._toward, self._doubt = saved["toward"][0].copy(), saved["toward"][1]
+        memory = saved["memory"]
+        self = cls(memory["capacity"], memory["scale"], memory["size"], engine)
+        for name in _UPDATED:
+            getattr(self._memory, name)[...] = memory[name]
+        self._doubt, self._count = saved["doubt"], saved["count"]
         self._last, (self._norm, self._smallest) = saved["last"], saved["norms"]
         self.residual, self.movement = saved["residual"], saved["movement"]
         self._cuts, self._cut_from, self._rest, self._stride = saved["cuts"]
@@ -156,36 +156,6 @@ class Anderson:
         self._span = span
         return True
 
-    def _keep(self, last: _Pair, now: _Pair, change: Floats, length: float) -> None:
-        """Put the changes between two pairs of residual and image into memory.
-
-        `change`, that of the residual, of this length, is overwritten.
-        """
-        (residual, after), (_, image) = now, last
-        m, k = len(self._scale), self._count % len(self._gram)
-        change *= 1.0 / length
-        self._residuals[k] = change
-        self._count += 1
-        products = self._products(self._residuals[k])
-        self._toward[: len(products)] += length * products
-        self._toward[k] = change @ residual
-        products[k] += _REGULARIZATION
-        self._gram[k, : len(products)] = self._gram[: len(products), k] = products
-        np.subtract(after[:m], image[:m], out=change)
-        change *= 1.0 / length
-        change *= self._units
-        self._images[k] = change
-        np.subtract(after[m:], image[m:], out=self._tails[k])
-        self._tails[k] *= 1.0 / length
-
-    def _products(self, vector: Single) -> Floats:
-        """With the differences in memory; in single precision within blocks only."""
-        total = np.zeros(min(self._count, len(self._gram)))
-        for first in range(0, len(vector), _BLOCK):
-            block = slice(first, first + _BLOCK)
-            total += self._residuals[: len(total), block] @ vector[block]
-        return total
-
     def mix(self, before: Floats, after: Floats) -> Floats:
         """The next point from ``u`` and ``T(u)``.
 
@@ -200,7 +170,9 @@ class Anderson:
             `after` itself when there is nothing to extrapolate from. When the last extrapolations made the residual
             grow, or led far without progress, the image they started from; the memory is empty then.
         """
-        self.residual, self.movement = self._moved(before, after)
+        last = None if self._last is None else self._last[0]
+        residual, norm, extent, change = self._engine.compare(self._memory, before, after, last)
+        self.residual, self.movement = residual, norm
         if self._span > 1:
             if self._calls == 0:
                 self._start = before
@@ -209,20 +181,8 @@ class Anderson:
                 self.sums = 1
                 return after
             before, self._calls = self._start, 0
+            residual, norm, extent, change = self._engine.compare(self._memory, before, after, last)
         self.sums = 3 * self.memory + 4
-        return self._step(before, after)
-
-    def _moved(self, before: Floats, after: Floats) -> tuple[Floats, float]:
-        """Their difference, scaled, and its norm."""
-        m = len(self._scale)
-        residual = after[:m] - before[:m]
-        residual *= self._scale
-        return residual, math.sqrt(residual @ residual)
-
-    def _step(self, before: Floats, after: Floats) -> Floats:
-        """The next point from one and what T, or T so many times in a row, makes of it."""
-        m = len(self._scale)
-        residual, norm = self._moved(before, after) if self._span > 1 else (self.residual, self.movement)
         if self._rest:
             self._rest -= 1
             return after
@@ -232,34 +192,41 @@ class Anderson:
         self._norm, self._smallest = norm, min(norm, self._smallest)
         if self._is_stale():
             return after
-        last, self._last = self._last, (residual, after)
+        before_last, self._last = self._last, (residual, after)
+        return self._step(before, before_last, norm, _REACH * extent, change)
+
+    def _step(self, before: Floats, last: _Pair | None, norm: float, limit: float, change: float) -> Floats:
+        """The next point.
+
+        Parameters
+        ----------
+        before : ndarray, shape (size,)
+            Where T, or T so many times in a row, has led to the image from.
+        last : tuple of ndarray or None
+            Residual and image of the step before.
+        norm, limit, change : float
+            Length of the residual, that which no extrapolation exceeds, and of the change of the residual.
+        """
+        assert self._last is not None
+        residual, after = self._last
         doubt, self._doubt = self._doubt, np.inf
-        move = np.empty_like(after)  # the only array of this length that is needed for a while
-        part = np.multiply(after[:m], self._scale, out=move[:m])
-        limit = _REACH * math.sqrt(part @ part)
         if last is not None:
-            np.subtract(residual, last[0], out=part)
-            length = math.sqrt(part @ part)
-            if length <= _FLAT * norm:
+            if change <= _FLAT * norm:
                 self._stride = max(1.0, 2.0 * self._stride)
                 return after + min(self._stride, limit / norm) * (after - before) if norm > 0 else after
-            if length < np.inf:
-                self._keep(last, (residual, after), part, length)
-                self._doubt = doubt + length
-            last = None  # long vectors, and no longer needed
+            if change < np.inf:
+                slot, self._count = self._count % self.memory, self._count + 1
+                used = min(self._count, self.memory)
+                self._engine.remember(self._memory, slot, used, change, residual, last[0], after, last[1])
+                self._doubt = doubt + change
         self._stride = 0.0
-        used = min(self._count, len(self._gram))
+        used = min(self._count, self.memory)
         if used == 0 or not 0 < norm < np.inf:
             return after
-        if self._doubt > _DOUBT * norm:
-            vector = np.divide(residual, norm, out=np.empty(m, dtype=np.float32), casting="same_kind")
-            self._toward[:used], self._doubt = norm * self._products(vector), 0.0
-        gamma = np.linalg.solve(self._gram[:used, :used], self._toward[:used] / norm)
-        part[:] = gamma.astype(np.float32) @ self._images[:used]
-        length = norm * math.sqrt(part @ part)
-        part /= self._units
-        np.matmul(gamma, self._tails[:used], out=move[m:])
-        move *= norm
+        renewed = self._doubt > _DOUBT * norm
+        if renewed:
+            self._doubt = 0.0
+        move, length = self._engine.extrapolate(self._memory, used, norm, residual if renewed else None)
         if length <= limit:
             self._cuts = 0
             return np.subtract(after, move, out=move)
@@ -271,3 +238,16 @@ class Anderson:
         self._cuts += 1
         move *= limit / length
         return np.subtract(after, move, out=move)
+
+
+def _room(capacity: int, scale: Floats, units: Floats, size: int) -> Memory:
+    m = len(scale)
+    return Memory(size, m, capacity, _REGULARIZATION, scale, units,
+                  residuals=np.empty((capacity, m), dtype=np.float32),
+                  images=np.empty((capacity, m), dtype=np.float32),
+                  tails=np.empty((capacity, size - m)), gram=np.zeros((capacity, capacity)), toward=np.zeros(capacity),
+                  factor=np.empty((capacity, capacity)), gamma=np.empty(capacity))
+
+
+def _differences(memory: Memory) -> tuple[Any, ...]:
+    return memory.residuals, memory.images, memory.tails

@@ -5,7 +5,27 @@ import pickle
 import numpy as np
 import pytest
 
-from fastadapd.anderson import Anderson
+import fastadapd as fa
+from fastadapd import anderson, engines
+
+ENGINE = None
+
+
+@pytest.fixture(autouse=True)
+def _each_engine(engine):
+    """Every test is done with the loops of every engine."""
+    global ENGINE
+    ENGINE = load(engine)
+
+
+def Anderson(memory, scale, size):
+    return anderson.Anderson(memory, scale, size, ENGINE)
+
+
+def restored(acceleration):
+    """The acceleration, from its checkpoint."""
+    return anderson.Anderson.restore(pickle.loads(pickle.dumps(acceleration.checkpoint())), ENGINE)
+
 
 FIXED = np.array([100.0, -200.0, 50.0, 300.0, 10.0])
 
@@ -15,6 +35,11 @@ def contraction(seed, factors=(0.9, -0.6, 0.5, 0.2, -0.1)):
     axes = np.eye(5) + 0.2 * np.random.default_rng(seed).normal(size=(5, 5))
     M = axes @ np.diag(factors) @ np.linalg.inv(axes)
     return lambda u: FIXED + M @ (u - FIXED)
+
+
+def load(engine):
+    """The loops of an engine; which problem they are for does not matter here."""
+    return engines.load(engine)(fa.Problem(fa.objectives.Quadratic(np.eye(1), np.zeros((2, 1)))), fa.Network([(0, 1)]))
 
 
 def run(step, u, mixes, scale=None):
@@ -65,7 +90,7 @@ def test_an_extrapolation_is_taken_back_when_the_residual_grows():
     assert u is not after
     size = np.linalg.norm(after - FIXED)
     for grown, taken_back in ((1.1, False), (1.3, True)):
-        other = Anderson.restore(pickle.loads(pickle.dumps(acceleration.checkpoint())))
+        other = restored(acceleration)
         residual = grown * other._norm * np.eye(5)[0]
         back = other.mix(u, u + residual)
         assert (np.linalg.norm(back - after) < 1e-12 * size) == taken_back
@@ -106,7 +131,7 @@ def test_without_progress_steps_become_longer():
     mixed = []
     for k in range(1500):
         if k == 1000:
-            acceleration, before = Anderson.restore(pickle.loads(pickle.dumps(acceleration.checkpoint()))), acceleration
+            acceleration, before = restored(acceleration), acceleration
         way = rng.normal(size=5)
         after = u + way / np.linalg.norm(way)
         new = acceleration.mix(u, after)
@@ -145,7 +170,7 @@ def test_a_change_of_the_map_ends_a_long_step():
         way = rng.normal(size=5)
         u = acceleration.mix(u, u + way / np.linalg.norm(way))
     assert acceleration._span == 10 and acceleration._calls not in (0, 9)
-    acceleration.change_map(5, 10)
+    acceleration.change_map(5, 10, ENGINE)
     assert (acceleration._span, acceleration._calls, acceleration._start.size) == (1, 0, 0)
     step, u = contraction(0), FIXED + 1.0
     for _ in range(30):
@@ -206,7 +231,7 @@ def test_a_checkpoint_goes_on():
     u = np.r_[FIXED + 1.0, 0.0, 0.0]
     for _ in range(5):
         u = acceleration.mix(u, longer(u))
-    other, v = Anderson.restore(pickle.loads(pickle.dumps(acceleration.checkpoint()))), u
+    other, v = restored(acceleration), u
     for _ in range(5):
         u, v = acceleration.mix(u, longer(u)), other.mix(v, longer(v))
     np.testing.assert_array_equal(u, v)
@@ -221,8 +246,9 @@ def test_products_that_are_carried_on_are_those_of_the_residual():
         u = acceleration.mix(u, image + factors * (u - image))
         if acceleration._count > 0:
             used = min(acceleration._count, 20)
-            exact = acceleration._residuals[:used] @ acceleration.residual
-            np.testing.assert_allclose(acceleration._toward[:used], exact, rtol=0, atol=1e-5 * acceleration.movement)
+            exact = acceleration._memory.residuals[:used] @ acceleration.residual
+            toward = acceleration._memory.toward[:used]
+            np.testing.assert_allclose(toward, exact, rtol=0, atol=1e-5 * acceleration.movement)
             computed += acceleration._doubt == 0.0
     assert 0 < computed < 30
 
@@ -235,7 +261,7 @@ def test_differences_of_an_earlier_map_serve_the_next(seed):
     for _ in range(8):
         u = acceleration.mix(u, step(u))
     target = 1.01 * FIXED
-    acceleration.change_map(5, 10)
+    acceleration.change_map(5, 10, ENGINE)
     v, w, fresh = u, u, Anderson(5, np.ones(5), 5)
     for _ in range(4):
         v, w = (own.mix(at, step(at - target + FIXED) + target - FIXED) for own, at in ((acceleration, v), (fresh, w)))
@@ -255,23 +281,54 @@ def test_the_newest_differences_are_kept_and_not_written_over():
         """The differences, the oldest first."""
         used = min(acceleration._count, acceleration.memory)
         order = np.arange(acceleration._count - used, acceleration._count) % acceleration.memory
-        return [getattr(acceleration, name)[order] for name in ("_residuals", "_images", "_tails")]
+        return [array[order] for array in anderson._differences(acceleration._memory)]
 
     for _ in range(8):
         u = mixed(u)
     newest = [array[-3:] for array in remembered()]
-    acceleration.change_map(3, 7)
+    acceleration.change_map(3, 7, ENGINE)
     assert acceleration.memory == 7
     u = mixed(u)
     for count in (3, 4, 5, 6, 7):
         assert len(remembered()[0]) == count
         for array, before in zip(remembered(), newest, strict=True):
             np.testing.assert_array_equal(array[:3], before)
-        products = acceleration._residuals[:count] @ acceleration._residuals[:count].T
+        products = acceleration._memory.residuals[:count] @ acceleration._memory.residuals[:count].T
         apart = ~np.eye(count, dtype=bool)
-        np.testing.assert_allclose(acceleration._gram[:count, :count][apart], products[apart], atol=1e-6)
-        assert (np.diag(acceleration._gram)[:3] > 1.01).all()  # they tell less
-        assert (np.diag(acceleration._gram)[3:count] < 1.001).all()
+        np.testing.assert_allclose(acceleration._memory.gram[:count, :count][apart], products[apart], atol=1e-6)
+        assert (np.diag(acceleration._memory.gram)[:3] > 1.01).all()  # they tell less
+        assert (np.diag(acceleration._memory.gram)[3:count] < 1.001).all()
         u = mixed(u)
     np.testing.assert_array_equal(remembered()[0][:2], newest[0][1:])  # the oldest goes first
-    assert (np.diag(acceleration._gram) > 1.01).sum() == 2
+    assert (np.diag(acceleration._memory.gram) > 1.01).sum() == 2
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 5003])
+def test_every_engine_extrapolates_alike(size):
+    """Beside the specification; 5003 is more than loops do at a time."""
+    rng, tail, spec = np.random.default_rng(size), 6, load("numpy")
+    scale = rng.uniform(0.0, 2.0, size)
+    scale[:: 2] = 0.0 if size > 1 else 1.0
+    units = np.where(scale > 0, scale, 1.0)
+    memories = [anderson._room(7, scale, units, size + tail) for _ in range(2)]
+    last, last_image = rng.normal(size=size), rng.normal(size=size + tail)
+    for used in range(1, 8):
+        point, image = rng.normal(size=(2, size + tail))
+        found = [e.compare(m, point, image, last) for e, m in zip((spec, ENGINE), memories, strict=True)]
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-13)
+        residual, norm, _, change = found[0]
+        for e, m in zip((spec, ENGINE), memories, strict=True):
+            e.remember(m, used - 1, used, change, residual, last, image, last_image)
+            m.gram[used - 1, used - 1] += 0.1  # so that rounding does not grow
+        for name in anderson._UPDATED:
+            one, other = (getattr(m, name)[:used] for m in memories)
+            if name == "gram":
+                one, other = one[:, :used], other[:, :used]
+            np.testing.assert_allclose(other, one, rtol=1e-6 if one.dtype == np.float32 else 1e-9, atol=1e-12)
+        for given in (None, residual):
+            (move, length), (spec_move, spec_length) = (
+                e.extrapolate(m, used, norm, given) for e, m in zip((ENGINE, spec), memories[::-1], strict=True))
+            np.testing.assert_allclose(move, spec_move, rtol=1e-7, atol=1e-7 * abs(spec_move).max())
+            assert length == pytest.approx(spec_length, rel=1e-7)
+        last, last_image = residual, image

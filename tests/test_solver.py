@@ -707,10 +707,10 @@ def test_an_update_keeps_its_memory_beside_room_for_as_much():
     run.run(80)
     for _ in range(3):
         kept = run._run._anderson
-        newest = kept._residuals[(kept._count - 1) % kept.memory].copy()
+        newest = kept._memory.residuals[(kept._count - 1) % kept.memory].copy()
         run.update(PROBLEM)
         assert run._run._anderson is kept and kept.memory == 8 and kept._count == 4
-        np.testing.assert_array_equal(kept._residuals[3], newest)
+        np.testing.assert_array_equal(kept._memory.residuals[3], newest)
         run.run(40)
         assert 4 < kept._count and kept.sums == 3 * 8 + 4
 

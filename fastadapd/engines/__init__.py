@@ -1,7 +1,8 @@
 """Engines: who runs the loops. Each follows the NumPy engine, the specification, to rounding.
 
-An engine is bound to one problem and one network and has three methods: ``adapd``, ``dpda`` (advance a state in place,
-return a status code) and ``measure``.
+An engine is bound to one problem and one network. ``adapd`` and ``dpda`` advance a state in place and return a status
+code, ``measure`` says how good a point is, and ``compare``, ``remember`` and ``extrapolate`` are the sums over long
+vectors of `fastadapd.anderson`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from fastadapd._terms import Floats
-from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints, Measured, Scales
+from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints, Measured, Memory, Scales
 from fastadapd.errors import EngineError, InvalidOptionError, is_name
 from fastadapd.network import Network
 from fastadapd.pieces import Pieces
@@ -34,6 +35,20 @@ class Engine(Protocol):
         """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n); see ``fa_measure``.
 
         The multipliers are those of the rows of the consensus matrix, or of the graph Laplacian; None: 0.
+        """
+
+    def compare(self, memory: Memory, point: Floats, image: Floats, last: Floats | None
+                ) -> tuple[Floats, float, float, float]:
+        """The residual (m,), and the lengths of it, of the scaled image, and of the change since the last residual."""
+
+    def remember(self, memory: Memory, slot: int, used: int, length: float, residual: Floats, last: Floats,
+                 image: Floats, last_image: Floats) -> None:
+        """Put the differences of two residuals, and of their images (size,), into a slot, one of the first `used`."""
+
+    def extrapolate(self, memory: Memory, used: int, norm: float, residual: Floats | None) -> tuple[Floats, float]:
+        """How far the combination of differences nearest to the residual moves the image (size,), and how far that is.
+
+        With the residual, ``memory.toward`` is computed anew.
         """
 
 

@@ -32,9 +32,11 @@ from fastadapd.engines.packing import (
     Ints,
     Longs,
     Measured,
+    Memory,
     NetworkArrays,
     ProblemArrays,
     Scales,
+    Singles,
 )
 from fastadapd.network import Network
 from fastadapd.problem import Problem
@@ -57,6 +59,7 @@ PANEL, DIAGONAL, GRAM = packing.PANEL, packing.DIAGONAL, packing.GRAM
 UNROLLED = 20  # coordinates, at most, for which loops of their own are compiled, in about a second
 AHEAD = 1024  # numbers; how far ahead memory is asked where a problem does not fit into the cache (`far`)
 FEW = 256  # points whose sum is added to the others'
+WIDTH = 2048  # columns of many rows at a time, so that what they all meet stays in the first cache
 LOCAL = packing.MOMENTUM["local"]
 OK, NOT_FINITE, BAD_AGENT = packing.OK, packing.NOT_FINITE, packing.BAD_AGENT
 (VALUE, VIOLATION, DISTANCE, COMPLEMENTARITY, STATIONARITY,
@@ -149,9 +152,9 @@ class _FourModel(models.PrimitiveModel):
 FOUR = _Four()
 
 
-def _address(context: Any, builder: Any, array: Any, argument: Any, at: Any) -> Any:
+def _address(context: Any, builder: Any, array: Any, argument: Any, at: Any, lanes: Any = _LANES) -> Any:
     view = context.make_array(array)(context, builder, argument)
-    return builder.bitcast(builder.gep(view.data, [at]), _LANES.as_pointer())
+    return builder.bitcast(builder.gep(view.data, [at]), lanes.as_pointer())
 
 
 def _shuffle(builder: Any, a: Any, b: Any, *lanes: int) -> Any:
@@ -163,8 +166,8 @@ def _are_fours(*arguments: Any) -> bool:
     return all(argument == FOUR for argument in arguments)
 
 
-def _is_vector(array: Any) -> bool:
-    return isinstance(array, types.Array) and (array.dtype, array.ndim, array.layout) == (types.float64, 1, "C")
+def _is_vector(array: Any, dtype: Any = types.float64) -> bool:
+    return isinstance(array, types.Array) and (array.dtype, array.ndim, array.layout) == (dtype, 1, "C")
 
 
 def _typed_load(typing: Any, array: Any, at: Any) -> Any:
@@ -174,6 +177,19 @@ def _typed_load(typing: Any, array: Any, at: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load(_address(context, builder, array, *arguments), align=8)
+
+    return FOUR(array, types.intp), generate
+
+
+def _typed_load_single(typing: Any, array: Any, at: Any) -> Any:
+    """array[at : at + 4] of an array in single precision."""
+    if not _is_vector(array, types.float32):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes = ir.VectorType(ir.FloatType(), 4)
+        address = _address(context, builder, array, arguments[0], arguments[1], lanes)
+        return builder.fpext(builder.load(address, align=4), _LANES)
 
     return FOUR(array, types.intp), generate
 
@@ -251,6 +267,7 @@ def _typed_lane(typing: Any, four: Any, k: Any) -> Any:
 
 
 _load: Any = intrinsic(_typed_load)
+_load_single: Any = intrinsic(_typed_load_single)
 _store: Any = intrinsic(_typed_store)
 _spread: Any = intrinsic(_typed_spread)
 _madd: Any = intrinsic(_typed_madd)
@@ -1365,6 +1382,159 @@ def measure(problem: ProblemArrays, network: NetworkArrays, scales: Scales, x: F
     return OK
 
 
+# ---- Anderson acceleration ----
+
+
+@_kernel
+def compare(memory: Memory, point: Floats, image: Floats, last: Floats, residual: Floats, lengths: Floats) -> None:
+    """As fa_compare; an empty `last` is none."""
+    _unaliased()
+    m, scale = memory.looked_at, memory.scale
+    whole, has_last = _whole(m), last.size > 0
+    movement = extent = change = _spread(0.0)
+    minus = _spread(-1.0)
+    for j in range(0, whole, 4):
+        image_j, s = _load(image, j), _load(scale, j)
+        r = _mul(_madd(image_j, minus, _load(point, j)), s)
+        y = _mul(image_j, s)
+        _store(residual, j, r)
+        movement = _madd(movement, r, r)
+        extent = _madd(extent, y, y)
+        if has_last:
+            r = _madd(r, minus, _load(last, j))
+        change = _madd(change, r, r)
+    movements, extents, changes = _sum(movement), _sum(extent), _sum(change)
+    for k in range(m & 3):
+        j = whole + k
+        one, there = (image[j] - point[j]) * scale[j], image[j] * scale[j]
+        residual[j] = one
+        movements, extents = movements + one * one, extents + there * there
+        if has_last:
+            one -= last[j]
+        changes += one * one
+    lengths[0], lengths[1], lengths[2] = np.sqrt(movements), np.sqrt(extents), np.sqrt(changes)
+
+
+@_inlined
+def _add_row_products(m: int, first: int, end: int, count: int, rows: Singles, x: Floats, out: Floats) -> None:
+    """out_k <- out_k + the product of row k with x, over columns first .. end - 1."""
+    fours = count & ~3
+    whole = first + _whole(end - first)
+    for k in range(0, fours, 4):
+        a, b, c, d = k * m, (k + 1) * m, (k + 2) * m, (k + 3) * m
+        sa = sb = sc = sd = _spread(0.0)
+        for j in range(first, whole, 4):
+            x_j = _load(x, j)
+            sa = _madd(sa, _load_single(rows, a + j), x_j)
+            sb = _madd(sb, _load_single(rows, b + j), x_j)
+            sc = _madd(sc, _load_single(rows, c + j), x_j)
+            sd = _madd(sd, _load_single(rows, d + j), x_j)
+        _store(out, k, _add(_load(out, k), _sums(sa, sb, sc, sd)))
+        for j in range(whole, end):
+            for r in range(k, k + 4):
+                out[r] += rows[r * m + j] * x[j]
+    for k in range(fours, count):
+        total = _spread(0.0)
+        for j in range(first, whole, 4):
+            total = _madd(total, _load_single(rows, k * m + j), _load(x, j))
+        out[k] += _sum(total)
+        for j in range(whole, end):
+            out[k] += rows[k * m + j] * x[j]
+
+
+@_inlined
+def _row_products(memory: Memory, count: int, x: Floats, out: Floats) -> None:
+    """out_k <- the product of the difference k of residuals with x."""
+    m, rows = memory.looked_at, memory.residuals.reshape(memory.residuals.size)
+    for k in range(count):
+        out[k] = 0.0
+    for first in range(0, m, WIDTH):
+        _add_row_products(m, first, min(first + WIDTH, m), count, rows, x, out)
+
+
+@_kernel
+def remember(memory: Memory, slot: int, used: int, length: float, residual: Floats, last: Floats, image: Floats,
+             last_image: Floats, change: Floats) -> None:
+    """As fa_remember; `change` (m,) is overwritten with the difference as it is kept."""
+    m, inverse, along = memory.looked_at, 1.0 / length, 0.0
+    for j in range(m):
+        exact = (residual[j] - last[j]) * inverse
+        along += exact * residual[j]
+        memory.residuals[slot, j] = exact
+        change[j] = memory.residuals[slot, j]
+        memory.images[slot, j] = (image[j] - last_image[j]) * inverse * memory.units[j]
+    for j in range(m, memory.size):
+        memory.tails[slot, j - m] = (image[j] - last_image[j]) * inverse
+    gram = memory.gram
+    _row_products(memory, used, change, gram[slot])
+    for k in range(used):
+        memory.toward[k] += length * gram[slot, k]
+    memory.toward[slot] = along
+    gram[slot, slot] += memory.regularization
+    for k in range(used):
+        gram[k, slot] = gram[slot, k]
+
+
+@_inlined
+def _solve(memory: Memory, used: int, norm: float) -> None:
+    """gamma <- gram^-1 toward / norm, by Cholesky's factors. Where there are none gamma is not a number."""
+    L, gamma, gram = memory.factor, memory.gamma, memory.gram
+    for i in range(used):
+        row = L[i]
+        for j in range(i):
+            row[j] = (gram[i, j] - _dot(row[:j], L[j])) * L[j, j]
+        row[i] = 1.0 / np.sqrt(gram[i, i] - _dot(row[:i], row))  # the inverse
+        gamma[i] = (memory.toward[i] / norm - _dot(row[:i], gamma)) * row[i]
+    for i in range(used - 1, -1, -1):
+        gamma[i] *= L[i, i]
+        _axpy(-gamma[i], L[i], gamma[:i])
+
+
+@_inlined
+def _combine(m: int, first: int, count: int, gamma: Floats, rows: Singles, y: Floats) -> None:
+    """y <- sum_k gamma_k row_k, over as many columns from `first` on."""
+    n = y.size
+    whole, fours = _whole(n), count & ~3
+    _zero(y)
+    for k in range(0, fours, 4):
+        a, b, c, d = k * m + first, (k + 1) * m + first, (k + 2) * m + first, (k + 3) * m + first
+        ga, gb, gc, gd = _spread(gamma[k]), _spread(gamma[k + 1]), _spread(gamma[k + 2]), _spread(gamma[k + 3])
+        for j in range(0, whole, 4):
+            s = _madd(_load(y, j), ga, _load_single(rows, a + j))
+            s = _madd(_madd(s, gb, _load_single(rows, b + j)), gc, _load_single(rows, c + j))
+            _store(y, j, _madd(s, gd, _load_single(rows, d + j)))
+        for j in range(whole, n):
+            for r in range(k, k + 4):
+                y[j] += gamma[r] * rows[r * m + first + j]
+    for k in range(fours, count):
+        a, ga = k * m + first, _spread(gamma[k])
+        for j in range(0, whole, 4):
+            _store(y, j, _madd(_load(y, j), ga, _load_single(rows, a + j)))
+        for j in range(whole, n):
+            y[j] += gamma[k] * rows[a + j]
+
+
+@_kernel
+def extrapolate(memory: Memory, used: int, norm: float, residual: Floats, move: Floats) -> float:
+    """As fa_extrapolate; an empty `residual` is none. Returns the length."""
+    m, units, gamma, total = memory.looked_at, memory.units, memory.gamma, 0.0
+    if residual.size:
+        _row_products(memory, used, residual, memory.toward)
+    _solve(memory, used, norm)
+    images = memory.images.reshape(memory.images.size)
+    for first in range(0, m, WIDTH):
+        y = _part(move, first, min(WIDTH, m - first))
+        _combine(m, first, used, gamma, images, y)
+        total += _dot(y, y)
+        for j in range(y.size):
+            y[j] = y[j] / units[first + j] * norm
+    tail = move[m:]
+    _zero(tail)
+    for k in range(used):
+        _axpy(gamma[k] * norm, memory.tails[k], tail)
+    return norm * np.sqrt(total)
+
+
 # ---- The engine ----
 
 
@@ -1390,6 +1560,8 @@ class NumbaEngine:
         self._steps: Any = None
         self._state: Any = None
         self._scales: tuple[Any, Any] = None, None
+        self._memory: tuple[Any, Any] = None, None
+        self._lengths, self._none = np.empty(3), np.empty(0)
 
     def adapd(self, steps: ADAPDSteps, state: ADAPDState, agents: Ints) -> int:
         """Wake the agents one after the other."""
@@ -1416,6 +1588,29 @@ class NumbaEngine:
         measure(self._problem, self._laplacian if laplacian else self._graph, self._scales[1], _array(x).reshape(-1),
                 stride, _array(theta), lambda_, out, self._work)
         return out
+
+    def compare(self, memory: Memory, point: Floats, image: Floats, last: Floats | None
+                ) -> tuple[Floats, float, float, float]:
+        """The residual, and the lengths of it, of the scaled image, and of the change since the last residual."""
+        residual = np.empty(memory.looked_at)
+        compare(self._of(memory), point, image, self._none if last is None else last, residual, self._lengths)
+        movement, extent, change = self._lengths.tolist()
+        return residual, movement, extent, change
+
+    def remember(self, memory: Memory, slot: int, used: int, length: float, residual: Floats, last: Floats,
+                 image: Floats, last_image: Floats) -> None:
+        """Put the differences of two residuals, and of their images, into a slot, one of the first `used`."""
+        remember(self._of(memory), slot, used, length, residual, last, image, last_image, np.empty(len(residual)))
+
+    def extrapolate(self, memory: Memory, used: int, norm: float, residual: Floats | None) -> tuple[Floats, float]:
+        """How far the combination of differences nearest to the residual moves the image, and how far that is."""
+        move = np.empty(memory.size)
+        return move, extrapolate(self._of(memory), used, norm, self._none if residual is None else residual, move)
+
+    def _of(self, memory: Memory) -> Memory:
+        if self._memory[0] is not memory:
+            self._memory = memory, _normalized(memory, updated=memory._fields[6:])
+        return self._memory[1]
 
     def _bind(self, steps: NamedTuple, state: NamedTuple) -> None:
         """Normalize the tuples, unless they are the very ones of the last call."""

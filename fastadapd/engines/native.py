@@ -18,7 +18,7 @@ import numpy as np
 from fastadapd._native import ffi, lib
 from fastadapd._terms import Floats
 from fastadapd.engines import packing
-from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints, Measured, Scales
+from fastadapd.engines.packing import ADAPDState, ADAPDSteps, DPDAState, DPDASteps, Ints, Measured, Memory, Scales
 from fastadapd.network import Network
 from fastadapd.pieces import Pieces
 from fastadapd.problem import Problem
@@ -26,7 +26,8 @@ from fastadapd.problem import Problem
 _LEAD = 0.25  # epochs that a worker may be ahead of another
 _LINE = 16  # numbers of two cache lines
 _AS_NUMBERS = functools.partial(ffi.from_buffer, "double[]")
-_DTYPES = {name: np.dtype(kind) for name, kind in (("double", "f8"), ("int64_t", "i8"), ("int32_t", "i4"))}
+_DTYPES = {name: np.dtype(kind)
+           for name, kind in (("double", "f8"), ("float", "f4"), ("int64_t", "i8"), ("int32_t", "i4"))}
 
 
 def simd() -> str:
@@ -115,7 +116,8 @@ class NativeEngine:
         self._graph = _Struct("fa_network", packing.pack_network(network))
         self._work_array = np.zeros(lib.fa_work_size(self._problem.pointer))
         self._work = ffi.from_buffer("double[]", self._work_array)
-        self._steps = self._state = self._scales = _Struct("fa_scales", None)
+        self._steps = self._state = self._scales = self._memory = _Struct("fa_scales", None)
+        self._lengths = np.empty(lib.FA_COMPARISONS)
 
     def adapd(self, steps: ADAPDSteps, state: ADAPDState, agents: Ints) -> int:
         """Wake the agents one after the other."""
@@ -210,6 +212,34 @@ class NativeEngine:
         lib.fa_measure(self._problem.pointer, graph, self._scales.pointer, _numbers(x), stride, _numbers(theta),
                        lambda_, *[first + part.start for part in self._room.parts], self._work)
         return self._room.measured(array)
+
+    def compare(self, memory: Memory, point: Floats, image: Floats, last: Floats | None
+                ) -> tuple[Floats, float, float, float]:
+        """The residual, and the lengths of it, of the scaled image, and of the change since the last residual."""
+        residual = np.empty(memory.looked_at)
+        lib.fa_compare(self._of(memory), _AS_NUMBERS(point), _AS_NUMBERS(image),
+                       ffi.NULL if last is None else _AS_NUMBERS(last), _AS_NUMBERS(residual),
+                       _AS_NUMBERS(self._lengths))
+        movement, extent, change = self._lengths.tolist()
+        return residual, movement, extent, change
+
+    def remember(self, memory: Memory, slot: int, used: int, length: float, residual: Floats, last: Floats,
+                 image: Floats, last_image: Floats) -> None:
+        """Put the differences of two residuals, and of their images, into a slot, one of the first `used`."""
+        lib.fa_remember(self._of(memory), slot, used, length, _AS_NUMBERS(residual), _AS_NUMBERS(last),
+                        _AS_NUMBERS(image), _AS_NUMBERS(last_image))
+
+    def extrapolate(self, memory: Memory, used: int, norm: float, residual: Floats | None) -> tuple[Floats, float]:
+        """How far the combination of differences nearest to the residual moves the image, and how far that is."""
+        move = np.empty(memory.size)
+        lib.fa_extrapolate(self._of(memory), used, norm, ffi.NULL if residual is None else _AS_NUMBERS(residual),
+                           _AS_NUMBERS(move), _AS_NUMBERS(self._lengths))
+        return move, self._lengths.item(0)
+
+    def _of(self, memory: Memory) -> Any:
+        if self._memory.values is not memory:
+            self._memory = _Struct("fa_memory", memory)
+        return self._memory.pointer
 
     def _bind(self, steps_name: str, steps: NamedTuple, state_name: str, state: NamedTuple) -> None:
         """Fill the structs, unless they already hold these very tuples."""

@@ -19,6 +19,7 @@ from fastadapd.pieces import Pieces
 from fastadapd.problem import Group, Problem
 
 Longs = NDArray[np.int64]
+Singles = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 # Codes of csrc/fastadapd.h; the C engine compares them with the header's when it is loaded.
@@ -178,6 +179,24 @@ class Measured(NamedTuple):
     sizes: Floats
     mean: Floats
     totals: Floats
+
+
+class Memory(NamedTuple):
+    """``fa_memory``, with residuals of shape (c, m) and so on."""
+
+    size: int
+    looked_at: int
+    capacity: int
+    regularization: float
+    scale: Floats
+    units: Floats
+    residuals: Singles
+    images: Singles
+    tails: Floats
+    gram: Floats
+    toward: Floats
+    factor: Floats
+    gamma: Floats
 
 
 class Room:

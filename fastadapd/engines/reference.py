@@ -6,6 +6,7 @@ and obvious; every other engine must give the same iterates.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from fastadapd.engines.packing import (
     DPDASteps,
     Ints,
     Measured,
+    Memory,
     Scales,
 )
 from fastadapd.network import Network
@@ -197,6 +199,34 @@ class ReferenceEngine:
                   typical(sizes, scales.mean), reaction.mean())
         return Measured(values, gradients, distance, sizes, mean, np.array(totals))
 
+    def compare(self, memory: Memory, point: Floats, image: Floats, last: Floats | None
+                ) -> tuple[Floats, float, float, float]:
+        """The residual, and the lengths of it, of the scaled image, and of the change since the last residual."""
+        m = memory.looked_at
+        residual = memory.scale * (image[:m] - point[:m])
+        change = residual if last is None else residual - last
+        return residual, length(residual), length(memory.scale * image[:m]), length(change)
+
+    def remember(self, memory: Memory, slot: int, used: int, length: float, residual: Floats, last: Floats,
+                 image: Floats, last_image: Floats) -> None:
+        """Put the differences of two residuals, and of their images, into a slot, one of the first `used`."""
+        m = memory.looked_at
+        change, moved = (residual - last) / length, (image - last_image) / length
+        memory.residuals[slot], memory.images[slot], memory.tails[slot] = change, moved[:m] * memory.units, moved[m:]
+        products = memory.residuals[:used].astype(float) @ memory.residuals[slot].astype(float)
+        memory.toward[:used] += length * products
+        memory.toward[slot] = change @ residual
+        memory.gram[slot, :used] = memory.gram[:used, slot] = products
+        memory.gram[slot, slot] += memory.regularization
+
+    def extrapolate(self, memory: Memory, used: int, norm: float, residual: Floats | None) -> tuple[Floats, float]:
+        """How far the combination of differences nearest to the residual moves the image, and how far that is."""
+        if residual is not None:
+            memory.toward[:used] = memory.residuals[:used].astype(float) @ residual
+        gamma = np.linalg.solve(memory.gram[:used, :used], memory.toward[:used] / norm)
+        scaled = gamma @ memory.images[:used].astype(float)
+        return np.append(scaled / memory.units, gamma @ memory.tails[:used]) * norm, norm * length(scaled)
+
     def _constraints(self, i: int, x: Floats, theta: Floats) -> tuple[Floats, Floats, float]:
         """g_i, J_i and the multiplier-weighted curvature <theta_i, L_gi>."""
         g: list[Floats] = []
@@ -243,6 +273,11 @@ def typical(sizes: Floats, mean: float) -> float:
         return 0.0
     quartile = positive[(len(positive) - 1) // 4]
     return max(min(float(np.median(positive)), max(quartile, mean)), 1e-9 * positive[-1])
+
+
+def length(x: Floats) -> float:
+    """|x|; squares may overflow."""
+    return math.sqrt(x @ x)
 
 
 def norm(x: Floats) -> float:

@@ -359,7 +359,7 @@ class _AdaptiveRun(_ADAPDRun):
         if self._before is not None:
             if self._anderson is None:
                 scale = self._rule.metric(self._weight, self.state.x)
-                self._anderson = Anderson(self._memory, scale, after.size)
+                self._anderson = Anderson(self._memory, scale, after.size, self._engine)
             mixed = self._anderson.mix(self._before, after)
             self._count_sums(self._anderson.sums)
         if mixed is not after and (mixed @ mixed < np.inf or np.isfinite(mixed).all()):
@@ -386,7 +386,7 @@ class _AdaptiveRun(_ADAPDRun):
             if same and self._memory and other._anderson is not None:
                 self._anderson = other._anderson  # directions in which the old data were slow are slow with the new
                 # with room for as many new ones, which would take their places
-                self._anderson.change_map(self._memory, min(2 * self._memory, self._most))
+                self._anderson.change_map(self._memory, min(2 * self._memory, self._most), self._engine)
                 self._before = self._point.copy()
 
     def extra(self) -> dict[str, Any]:
@@ -406,4 +406,5 @@ class _AdaptiveRun(_ADAPDRun):
         self._x_start = saved["x_start"].copy()
         self._sums = saved["sums"]
         self._before = None if saved["before"] is None else saved["before"].copy()
-        self._anderson = None if saved["anderson"] is None else Anderson.restore(saved["anderson"])
+        anderson = saved["anderson"]
+        self._anderson = None if anderson is None else Anderson.restore(anderson, self._engine)
