@@ -89,30 +89,26 @@ static int remember(const fa_memory *memory, int64_t slot, int64_t used, double 
                     const double *last, const double *image, const double *last_image)
 {
     const int64_t m = memory->looked_at, c = memory->capacity, rest = memory->size - m;
-    const double inverse = 1.0 / length, *units = memory->units;
-    float *FA_RESTRICT change = memory->residuals + slot * m, *FA_RESTRICT moved = memory->images + slot * m;
-    double *FA_RESTRICT tail = memory->tails + slot * rest, *gram = memory->gram, *row = gram + slot * c, along;
+    const double inverse = 1.0 / length;
+    float *change = memory->residuals + slot * m, *moved = memory->images + slot * m;
+    double *row = memory->gram + slot * c, along;
     fa_four sum = FA_SPREAD4(0.0);
     int64_t j = 0;
     for (; j + 4 <= m; j += 4) {
-        const fa_four r = FA_LOAD4(residual + j);
-        sum = FA_MADD4(sum, FA_MUL4(FA_SUB4(r, FA_LOAD4(last + j)), FA_SPREAD4(inverse)), r);
+        const fa_four r = FA_LOAD4(residual + j), exact = FA_MUL4(FA_SUB4(r, FA_LOAD4(last + j)), FA_SPREAD4(inverse));
+        sum = FA_MADD4(sum, exact, r);
     }
     along = FA_SUM4(sum);
     for (; j < m; ++j) along += (residual[j] - last[j]) * inverse * residual[j];
-#pragma omp simd
-    for (j = 0; j < m; ++j) {
-        change[j] = (float)((residual[j] - last[j]) * inverse);
-        moved[j] = (float)((image[j] - last_image[j]) * inverse * units[j]);
-    }
-#pragma omp simd
-    for (j = 0; j < rest; ++j) tail[j] = (image[m + j] - last_image[m + j]) * inverse;
+    for (j = 0; j < m; ++j) change[j] = (float)((residual[j] - last[j]) * inverse);
+    for (j = 0; j < m; ++j) moved[j] = (float)((image[j] - last_image[j]) * inverse * memory->units[j]);
+    for (j = 0; j < rest; ++j) memory->tails[slot * rest + j] = (image[m + j] - last_image[m + j]) * inverse;
 
     products(memory, used, change, 0, row);
     for (int64_t k = 0; k < used; ++k) memory->toward[k] += length * row[k];
     memory->toward[slot] = along;
     row[slot] += memory->regularization;
-    for (int64_t k = 0; k < used; ++k) gram[k * c + slot] = row[k];
+    for (int64_t k = 0; k < used; ++k) memory->gram[k * c + slot] = row[k];
     return FA_OK;
 }
 
