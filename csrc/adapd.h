@@ -1,10 +1,23 @@
 /* Internal: fa_adapd and fa_adapd_share, which is the same with a share that is not 0. */
 
+/* In edge form with local momentum: by how many gamma_r s_r a multiplier moves, and how far ahead x_i sees it. */
+typedef struct {
+    double step, ahead;
+} edge_reach;
+
+FA_INLINE edge_reach reach_of(const fa_adapd_steps *steps)
+{
+    const edge_reach one = {steps->relaxation, 2.0}, several = {steps->local_reach, steps->local_reach + 2.0};
+    return steps->local_steps > 1 ? several : one;
+}
+
 /* consensus_step in edge form for the rows of agent i whose other end wakes in another worker; those that the other end
  * updates stay. What others may write meanwhile is loaded, and what others may read is stored, as one number at a time. */
-FA_INLINE void border_step(const fa_network *network, const fa_adapd_steps *steps, int64_t n, int64_t i,
-                           const fa_adapd_state *state, const fa_share *share, double *FA_RESTRICT v)
+FA_INLINE double border_step(const fa_network *network, const fa_adapd_steps *steps, int64_t n, int64_t i,
+                             const fa_adapd_state *state, const fa_share *share, double *FA_RESTRICT v)
 {
+    const edge_reach by = reach_of(steps);
+    double spring = 0.0;
     const int64_t *stretch = share->ptr + 3 * i;
     const double *x = state->x + i * n;
     for (int64_t o = stretch[1]; o < stretch[3]; ++o) {
@@ -12,14 +25,16 @@ FA_INLINE void border_step(const fa_network *network, const fa_adapd_steps *step
         const int own = o < stretch[2];
         const double *value = network->row_value + (network->same_values ? 0 : 2 * r), *x_other = state->x + other * n;
         const double B_ri = value[i > other], B_rj = value[i < other], gamma = steps->gamma[steps->same_gamma ? 0 : r];
-        const double step = own ? steps->relaxation * gamma : 0.0, ahead = (own ? 2.0 : 2.0 - steps->relaxation) * gamma;
+        const double step = own ? by.step * gamma : 0.0, ahead = (own ? by.ahead : by.ahead - by.step) * gamma;
         double *lambda = state->lambda_ + r * n;
+        spring += 2.0 * gamma * B_ri * B_ri;
         for (int64_t j = 0; j < n; ++j) {
             const double t = B_ri * x[j] + B_rj * fa_load(x_other + j), l = fa_load(lambda + j);
             if (own) fa_store(lambda + j, l + step * t);
             v[j] += B_ri * (l + ahead * t);
         }
     }
+    return spring;
 }
 
 /* out <- sum_k value_k rows[index_k], of rows that others may write meanwhile. */
@@ -34,11 +49,14 @@ FA_INLINE void gather_shared(int64_t n, int64_t begin, int64_t end, const int32_
 /* lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
  *
  * local:  s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation. In edge form no one but the agent that
- *         updates lambda_r needs it: what is kept is lambda_r - (2 - rho) gamma_r s_last, which moves by rho gamma_r s
- * global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent */
-FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
-                              int64_t i, int64_t previous, const fa_adapd_state *state, const fa_share *share,
-                              double *FA_RESTRICT s, double *FA_RESTRICT v)
+ *         updates lambda_r needs it: what is kept is lambda_r - (2 - rho) gamma_r s_last, which moves by rho gamma_r s;
+ *         with several local steps lambda_r moves by local_reach gamma_r s instead, and v sees 2 gamma_r s more
+ * global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent
+ *
+ * Returns by how much v grows with x_i until the next activation, where there are several local steps. */
+FA_INLINE double consensus_step(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
+                                int64_t i, int64_t previous, const fa_adapd_state *state, const fa_share *share,
+                                double *FA_RESTRICT s, double *FA_RESTRICT v)
 {
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation, reach = 2.0 / rho;
@@ -47,13 +65,16 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
         const int32_t *row = share ? share->row : network->owned_row;
         const int32_t *neighbour = share ? share->neighbour : network->neighbour;
         const double *FA_RESTRICT x = state->x + i * n;
+        const edge_reach by = reach_of(steps);
+        double spring = 0.0;
         fa_zero(n, v);
         for (int64_t o = stretch[0]; o < stretch[1]; ++o) {
             const int64_t r = row[o], other = neighbour[o];
             const double *value = network->row_value + (network->same_values ? 0 : 2 * r);
-            const double gamma = steps->gamma[steps->same_gamma ? 0 : r], step = rho * gamma, ahead = 2.0 * gamma;
+            const double gamma = steps->gamma[steps->same_gamma ? 0 : r], step = by.step * gamma, ahead = by.ahead * gamma;
             const double B_ri = value[i > other], B_rj = value[i < other], *FA_RESTRICT x_other = state->x + other * n;
             double *FA_RESTRICT lambda = state->lambda_ + r * n;
+            spring += 2.0 * gamma * B_ri * B_ri;
 #pragma omp simd
             for (int64_t j = 0; j < n; ++j) {
                 const double t = B_ri * x[j] + B_rj * x_other[j], l = lambda[j];
@@ -61,8 +82,7 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
                 v[j] += B_ri * (l + ahead * t);
             }
         }
-        if (share) border_step(network, steps, n, i, state, share, v);
-        return;
+        return share ? spring + border_step(network, steps, n, i, state, share, v) : spring;
     }
     for (int64_t o = network->owned_ptr[i]; o < network->owned_ptr[i + 1]; ++o) {
         const int64_t r = network->owned_row[o], edge = network->is_edge_form, begin = edge ? 2 * r : network->row_ptr[r];
@@ -97,6 +117,7 @@ FA_INLINE void consensus_step(const fa_problem *problem, const fa_network *netwo
     else
         fa_gather(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value,
                   state->lambda_, v);
+    return 0.0;
 }
 
 /* One activation of agent i, the k-th in all (k = 1, 2, ...). far: see look_ahead. */
@@ -107,26 +128,36 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation;
     double *x = state->x + i * n, *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v;
+    const double *at = x; /* where x_i is between local steps, of which nobody else knows */
 
-    consensus_step(problem, network, steps, n, i, previous, state, share, w->y, v);
+    const double spring = consensus_step(problem, network, steps, n, i, previous, state, share, w->y, v);
+    for (int64_t j = 0; j < n; ++j) w->pull[j] = v[j];
 
-    /* theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i */
-    const double c = local ? (state->wakes[i] > 0 ? 2.0 / rho - 1.0 : 0.0) : (previous == i ? N : 0.0);
-    const double curvature = fa_dual_step(problem, n, i, far, x, steps->sigma[i], steps->adaptive, c, rho, w->y, w->J,
-                                          state->theta, state->g_last, v);
-    const double tau = steps->adaptive ? 1.0 / (steps->tau[i] + curvature) : steps->tau[i];
+    for (int32_t step = 1;; ++step) {
+        /* theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i */
+        const double c = local ? (step > 1 || state->wakes[i] > 0 ? 2.0 / rho - 1.0 : 0.0) : (previous == i ? N : 0.0);
+        const double curvature = fa_dual_step(problem, n, i, far, at, steps->sigma[i], steps->adaptive, c, rho, w->y, w->J,
+                                              state->theta, state->g_last, v);
+        const double tau = steps->adaptive ? 1.0 / (steps->tau[i] + curvature) : steps->tau[i];
 
-    /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
-    fa_objective_gradient(problem, n, i, far, x, v, w->y, 0);
+        /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
+        fa_objective_gradient(problem, n, i, far, at, v, w->y, 0);
 #pragma omp simd
-    for (int64_t j = 0; j < n; ++j) z[j] = x[j] - tau * v[j];
-    if (fa_not_finite(n, z)) return FA_NOT_FINITE;
-    fa_prox(problem, n, i, tau, z);
-    if (rho != 1.0) {
-        const int sparse = problem->regularizer_kind[fa_like(problem, i)] == FA_L1; /* zeros stay zeros */
+        for (int64_t j = 0; j < n; ++j) z[j] = at[j] - tau * v[j];
+        if (fa_not_finite(n, z)) return FA_NOT_FINITE;
+        fa_prox(problem, n, i, tau, z);
+        if (rho != 1.0) {
+            const int sparse = problem->regularizer_kind[fa_like(problem, i)] == FA_L1; /* zeros stay zeros */
 #pragma omp simd
-        for (int64_t j = 0; j < n; ++j) z[j] = sparse && z[j] == 0.0 ? 0.0 : x[j] + rho * (z[j] - x[j]);
-        if (!sparse) fa_prox(problem, n, i, tau, z); /* back into the set */
+            for (int64_t j = 0; j < n; ++j) z[j] = sparse && z[j] == 0.0 ? 0.0 : at[j] + rho * (z[j] - at[j]);
+            if (!sparse) fa_prox(problem, n, i, tau, z); /* back into the set */
+        }
+        if (step >= steps->local_steps) break;
+        for (int64_t j = 0; j < n; ++j) {
+            v[j] = w->pull[j] += spring * (z[j] - at[j]);
+            w->at[j] = z[j];
+        }
+        at = w->at;
     }
 
     /* iterates since_i .. k-1 of agent i were x_i; iterate k is z */
@@ -323,8 +354,8 @@ FA_INLINE int wake_all(const fa_problem *problem, const fa_network *network, con
 /* With n as a literal, and vectors of its own that can stay in registers. */
 #define UNROLLED(n)                                                                                        \
     do {                                                                                                   \
-        double v[n], y[n], z[n], J[n];                                                                     \
-        const fa_work own = {v, w.reaction, y, z, J};                                                      \
+        double v[n], y[n], z[n], J[n], pull[n], at[n];                                                     \
+        const fa_work own = {v, w.reaction, y, z, J, pull, at};                                            \
         return wake_all(&p, &g, &c, n, activations, agents, &t, share, &own);                              \
     } while (0)
 

@@ -5,7 +5,7 @@
 
 #include "fastadapd.h"
 
-enum { FA_WORKS = 5 }; /* vectors of n numbers in the work array */
+enum { FA_WORKS = 7 }; /* vectors of n numbers in the work array */
 
 typedef struct {
     const char *name; /* as fa_simd() says it */

@@ -134,6 +134,10 @@ typedef struct {
     int32_t momentum;                  /* enum fa_momentum */
     int32_t adaptive;                  /* 0: tau and sigma are steps; 1: they are weights, see below */
     int32_t same_gamma;                /* 1: gamma is [1], the step of every row */
+    int32_t local_steps;               /* of theta_i and x_i per activation; above 1 only with local momentum in edge form,
+                                          where lambda_r <- lambda_r + local_reach gamma_r s_r comes before them, once, and
+                                          every one sees lambda_r + 2 gamma_r s_r with x_i as it is then */
+    double local_reach;                /* not read with one local step */
     double relaxation;                 /* rho: every update goes rho times as far; 1 with global momentum */
     const double *tau;                 /* [N] primal steps; adaptive: 1/tau_i = tau[i] + <theta_i, L_gi> (not modified) */
     const double *sigma;               /* [N] dual steps; adaptive: weights, split over blocks and rows (not modified) */

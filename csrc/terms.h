@@ -327,12 +327,12 @@ FA_INLINE void fa_prox(const fa_problem *problem, int64_t n, int64_t i, double t
 
 /* The work array by name: FA_WORKS vectors. */
 typedef struct {
-    double *v, *reaction, *y, *z, *J;
+    double *v, *reaction, *y, *z, *J, *pull, *at;
 } fa_work;
 
 FA_INLINE fa_work fa_slice_work(int64_t n, double *work)
 {
-    const fa_work w = {work, work + n, work + 2 * n, work + 3 * n, work + 4 * n};
+    const fa_work w = {work, work + n, work + 2 * n, work + 3 * n, work + 4 * n, work + 5 * n, work + 6 * n};
     return w;
 }
 

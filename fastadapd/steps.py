@@ -181,10 +181,17 @@ def theory_steps(problem: Problem, network: Network, *, multiplier_bound: ArrayL
     return FixedSteps(tau, sigma, gamma)
 
 
-def fixed(steps: FixedSteps, momentum: str, relaxation: float, problem: Problem, network: Network) -> ADAPDSteps:
+def fixed(steps: FixedSteps, momentum: str, relaxation: float, local_steps: int, problem: Problem,
+          network: Network) -> ADAPDSteps:
     """Steps as the engines take them."""
     tau, sigma, gamma = steps.broadcast(problem, network)
-    return ADAPDSteps(MOMENTUM[momentum], 0, 0, relaxation, tau, sigma, gamma)
+    return ADAPDSteps(MOMENTUM[momentum], 0, 0, local_steps, _reach(local_steps), relaxation, tau, sigma, gamma)
+
+
+def _reach(local_steps: int) -> float:
+    """By how many gamma_r s_r a consensus multiplier moves: the nearer x_i comes to the least of its augmented
+    Lagrangian, the less is stable (below 2 at the least itself, as in the symmetric ADMM)."""
+    return 2.0 if local_steps == 2 else 1.6
 
 
 class AdaptiveRule:
@@ -209,6 +216,7 @@ class AdaptiveRule:
     network : Network
     momentum : {"local", "global"}
     relaxation : float
+    local_steps : int
 
     Attributes
     ----------
@@ -216,7 +224,8 @@ class AdaptiveRule:
         L_i.
     """
 
-    def __init__(self, problem: Problem, network: Network, momentum: str, relaxation: float):
+    def __init__(self, problem: Problem, network: Network, momentum: str, relaxation: float,
+                 local_steps: int):
         self._problem, self._network = problem, network
         pull, row_sums = network.consensus_weights
         # 1 for the empty row of a single agent
@@ -224,7 +233,7 @@ class AdaptiveRule:
         self._pull = pull if pull.all() else np.where(pull > 0, pull, 1.0)
         size = network.consensus_norm
         self._gain = float(np.sqrt(len(pull))) / size if size > 0 else 1.0
-        self._momentum, self._relaxation = momentum, relaxation
+        self._momentum, self._relaxation, self._local_steps = momentum, relaxation, local_steps
         self.lipschitz = problem.lipschitz()
         self._smooth = bool(self.lipschitz.any())
         self._curved = self._smooth or any(np.any(group.term.curvature) for group in problem.constraints)
@@ -237,8 +246,9 @@ class AdaptiveRule:
         share = weight * self._pull
         price = float(len(share)) if self._momentum == "global" else 1.0
         gamma = weight / (price * self._row_sums)
-        return ADAPDSteps(MOMENTUM[self._momentum], 1, int(len(gamma) == 1), self._relaxation,
-                          self.lipschitz + 2.0 * share, share / price, gamma)
+        return ADAPDSteps(MOMENTUM[self._momentum], 1, int(len(gamma) == 1), self._local_steps,
+                          _reach(self._local_steps), self._relaxation, self.lipschitz + 2.0 * share, share / price,
+                          gamma)
 
     def first_weight(self, x: Floats) -> float:
         """A guess before the first activation: the size of the costs' gradients over a length."""

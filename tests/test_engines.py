@@ -23,7 +23,7 @@ BOUNDS = {"multiplier_bound": 3.0, "jacobian_bound": 8.0}
 ADAPDS = {
     "adaptive": lambda momentum, N, R: fa.methods.ADAPD(momentum=momentum, memory=0),
     "adaptive, relaxed": lambda momentum, N, R: fa.methods.ADAPD(
-        momentum=momentum, weight=0.7, relaxation=1.3 if momentum == "local" else None, memory=0
+        momentum=momentum, weight=0.7, relaxation=1.3 if momentum == "local" else None, local_steps=1, memory=0
     ),
     "theory": lambda momentum, N, R: fa.methods.ADAPD(momentum=momentum, steps="theory", **BOUNDS),
     "fixed": lambda momentum, N, R: fa.methods.ADAPD(

@@ -820,6 +820,8 @@ class _Work(NamedTuple):
     y: Floats
     z: Floats
     J: Floats
+    pull: Floats
+    at: Floats
 
 
 WORKS = len(_Work._fields)
@@ -834,7 +836,7 @@ def work_size(problem: ProblemArrays) -> int:
 @_inlined
 def _slice_work(n: int, work: Floats) -> _Work:
     return _Work(_part(work, 0, n), _part(work, n, n), _part(work, 2 * n, n), _part(work, 3 * n, n),
-                 _part(work, 4 * n, n))
+                 _part(work, 4 * n, n), _part(work, 5 * n, n), _part(work, 6 * n, n))
 
 
 @_inlined
@@ -905,17 +907,21 @@ def _relax(rho: float, x: Floats, z: Floats) -> None:
 
 @_inlined
 def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, i: int, previous: int,
-                    state: ADAPDState, s: Floats, v: Floats) -> None:
+                    state: ADAPDState, s: Floats, v: Floats) -> float:
     """lambda_r <- lambda_r + rho gamma_r s^_r for the rows that agent i owns, and v <- sum_r B_ri lambda_r.
 
     local: s^ = s_last + 2 (s - s_last) / rho, from where x would be without relaxation. In edge form no one but the
     agent that updates lambda_r needs it: what is kept is lambda_r - (2 - rho) gamma_r s_last, which moves by
-    rho gamma_r s;
+    rho gamma_r s; with several local steps lambda_r moves by local_reach gamma_r s instead, and v sees 2 gamma_r s
+    more;
     global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent. s[n] is work.
+
+    Returns by how much v grows with x_i until the next activation, where there are several local steps.
     """
-    n, N, rho = problem.dim, float(problem.n_agents), steps.relaxation
+    n, N, rho, spring = problem.dim, float(problem.n_agents), steps.relaxation, 0.0
     local, reach = steps.momentum == LOCAL, 2.0 / rho
     if local and network.is_edge_form != 0:
+        step, ahead = (steps.local_reach, steps.local_reach + 2.0) if steps.local_steps > 1 else (rho, 2.0)
         _zero(v)
         x = _part(state.x, i * n, n)
         for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
@@ -923,9 +929,10 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
             values = _part(network.row_value, 0 if network.same_values != 0 else 2 * r, 2)
             B_ri, B_rj = (values[0], values[1]) if i < other else (values[1], values[0])
             gamma = steps.gamma[0 if steps.same_gamma != 0 else r]
-            _edge_step(B_ri, B_rj, rho * gamma, 2.0 * gamma, x, _part(state.x, other * n, n),
+            spring += 2.0 * gamma * B_ri * B_ri
+            _edge_step(B_ri, B_rj, step * gamma, ahead * gamma, x, _part(state.x, other * n, n),
                        _part(state.lambda_, r * n, n), v)
-        return
+        return spring
     for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
         r = np.int64(network.owned_row[o])
         begin = 2 * r if network.is_edge_form != 0 else network.row_ptr[r]
@@ -946,6 +953,25 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
             _axpy(gamma, s, lambda_r)
     begin, end = network.column_ptr[i], network.column_ptr[i + 1]
     _gather(begin, end, network.column_row, network.column_value, state.lambda_, v)
+    return spring
+
+
+@_inlined
+def _go_on(spring: float, z: Floats, pull: Floats, at: Floats, v: Floats) -> None:
+    """pull <- pull + spring (z - at), v <- pull and at <- z."""
+    _unaliased()
+    n, spring4, minus4 = z.size, _spread(spring), _spread(-1.0)
+    for j in range(0, _whole(n), 4):
+        z4 = _load(z, j)
+        pull4 = _madd(_load(pull, j), spring4, _madd(z4, minus4, _load(at, j)))
+        _store(pull, j, pull4)
+        _store(v, j, pull4)
+        _store(at, j, z4)
+    for k in range(n & 3):
+        j = _whole(n) + k
+        pull[j] += spring * (z[j] - at[j])
+        v[j] = pull[j]
+        at[j] = z[j]
 
 
 @_inlined
@@ -956,29 +982,39 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     k, previous, adaptive = state.counters[0] + 1, state.counters[1], steps.adaptive != 0
     x, x_sum, dx, v, z = _part(state.x, i * n, n), _part(state.x_sum, i * n, n), state.dx, w.v, w.z
 
-    _consensus_step(problem, network, steps, i, previous, state, w.y, v)
-
-    # theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i
+    spring = _consensus_step(problem, network, steps, i, previous, state, w.y, v)
+    at = w.at  # where x_i is between local steps, of which nobody else knows
+    _copy(x, at)
+    _copy(v, w.pull)
     if local:
         c = 2.0 / rho - 1.0 if state.wakes[i] > 0 else 0.0
     else:
         c = N if previous == i else 0.0
-    curvature = _dual_step(problem, i, far, x, steps.sigma[i], adaptive, c, rho, w.y, w.J, state.theta, state.g_last, v)
-    tau = 1.0 / (steps.tau[i] + curvature) if adaptive else steps.tau[i]
 
-    # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
-    _objective_gradient(problem, i, far, x, v, w.y, False)
-    _descend(tau, x, v, z)
-    if not _finite(z):
-        return NOT_FINITE
-    _prox(problem, i, tau, z)
-    if rho != 1.0:
-        if problem.regularizer_kind[_like(problem, i)] == L1:
-            for j in range(n):
-                z[j] = x[j] + rho * (z[j] - x[j]) if z[j] != 0.0 else 0.0  # zeros stay zeros
-        else:
-            _relax(rho, x, z)
-            _prox(problem, i, tau, z)  # back into the set
+    step = 1
+    while True:
+        # theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i
+        curvature = _dual_step(problem, i, far, at, steps.sigma[i], adaptive, c, rho, w.y, w.J, state.theta,
+                               state.g_last, v)
+        tau = 1.0 / (steps.tau[i] + curvature) if adaptive else steps.tau[i]
+
+        # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
+        _objective_gradient(problem, i, far, at, v, w.y, False)
+        _descend(tau, at, v, z)
+        if not _finite(z):
+            return NOT_FINITE
+        _prox(problem, i, tau, z)
+        if rho != 1.0:
+            if problem.regularizer_kind[_like(problem, i)] == L1:
+                for j in range(n):
+                    z[j] = at[j] + rho * (z[j] - at[j]) if z[j] != 0.0 else 0.0  # zeros stay zeros
+            else:
+                _relax(rho, at, z)
+                _prox(problem, i, tau, z)  # back into the set
+        if step >= steps.local_steps:
+            break
+        step, c = step + 1, 2.0 / rho - 1.0
+        _go_on(spring, z, w.pull, at, v)
 
     # iterates since_i .. k-1 of agent i were x_i; iterate k is z
     _move(float(k - state.since[i]), x_sum, dx, x, z)
@@ -1157,7 +1193,7 @@ def _adapd_for(n: int) -> Any:
     def unrolled(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps, agents: Ints, state: ADAPDState,
                  work: Floats) -> int:
         known = ProblemArrays(problem.n_agents, n, *problem[2:])
-        w = _Work(_local(n), _local(n), _local(n), _local(n), _local(n))
+        w = _Work(_local(n), _local(n), _local(n), _local(n), _local(n), _local(n), _local(n))
         return _wake_all(known, network, steps, agents, state, w)
 
     unrolled.__qualname__ = f"adapd_{n}"  # a file of its own: processes that write to one could mix up their kernels

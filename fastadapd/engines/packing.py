@@ -102,6 +102,8 @@ class ADAPDSteps(NamedTuple):
     momentum: int
     adaptive: int
     same_gamma: int
+    local_steps: int
+    local_reach: float
     relaxation: float
     tau: Floats
     sigma: Floats

@@ -69,14 +69,19 @@ class ReferenceEngine:
         k, p = int(state.counters[0]) + 1, int(state.counters[1])
         x, lam, local = state.x, state.lambda_, steps.momentum == MOMENTUM["local"]
 
-        ahead = np.zeros_like(x[i])  # what edges add to sum_r B_ri lambda_r beyond the multipliers that are kept
+        here = x[i].copy()
+        ahead, spring = np.zeros_like(here), 0.0  # what edges add to sum_r B_ri lambda_r, and per unit of way of x_i
+        several = steps.local_steps > 1
         for r in self.owned[i]:
             agents, B_r = self.row[r]
             s, gamma = B_r @ x[agents], steps.gamma[0 if steps.same_gamma else r]
             if local and self.edge_form:
-                # lambda - (2 - rho) gamma s when r was last updated, of which no one else knows, moves by rho gamma s
-                lam[r] += rho * gamma * s
-                ahead += B_r[agents == i].sum() * (2 - rho) * gamma * s
+                # with one step lambda - (2 - rho) gamma s when r was last updated, of which no one else knows, moves by
+                # rho gamma s; with several lambda moves, and x_i sees the slope of gamma |s|^2, too
+                B_ri, beyond = B_r[agents == i].sum(), 2.0 if several else 2 - rho
+                lam[r] += (steps.local_reach if several else rho) * gamma * s
+                ahead += B_ri * beyond * gamma * s
+                spring += beyond * gamma * B_ri**2
                 continue
             if local:
                 # without relaxation x would have gone 1/rho as far: s~ = s_last + (s - s_last)/rho, s^ = 2 s~ - s_last
@@ -87,37 +92,18 @@ class ReferenceEngine:
                 s_hat = s + N * B_r[agents == p].sum() * state.dx
             lam[r] += rho * gamma * s_hat
 
-        rows = slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
-        theta = state.theta[rows]
-        g, J, curvature = self._constraints(i, x[i], theta)
-        if steps.adaptive:
-            tau = 1 / (steps.tau[i] + curvature)
-            sigma = steps.sigma[i] * self._row_weights(i, x[i])
-        else:
-            tau, sigma = steps.tau[i], steps.sigma[i]
-        g_last = state.g_last[rows]
-        if local:
-            g_hat = 2 * (g_last + (g - g_last) / rho) - g_last if state.wakes[i] > 0 else g
-        else:
-            g_hat = g + N * (g - g_last) if p == i else g
-        step = self._project_dual(i, theta + sigma * g_hat) - theta
-        theta[:] = self._project_dual(i, theta + rho * step)
-        state.g_last[rows] = g
-
         rows_of_column, B_i = self.column[i]
-        v = self._gradient(i, x[i]) + J.T @ theta + B_i @ lam[rows_of_column] + ahead
-        z = x[i] - tau * v
-        if not np.isfinite(z).all():
-            return NOT_FINITE
-        new = self._prox(i, z, tau)
-        if rho != 1:
-            relaxed = x[i] + rho * (new - x[i])
-            if self.agents[i].regularizer.is_set:
-                new = self._prox(i, relaxed, tau)
-            elif isinstance(self.agents[i].regularizer, L1):
-                new = np.where(new == 0, 0.0, relaxed)  # zeros stay zeros
+        pull, new = B_i @ lam[rows_of_column] + ahead, here
+        for step in range(max(1, steps.local_steps)):
+            if local:
+                # g^ = 2 (g_last + (g - g_last)/rho) - g_last, as s^ above
+                momentum = 2 / rho - 1 if step or state.wakes[i] else 0.0
             else:
-                new = relaxed
+                momentum = float(N) if p == i else 0.0
+            moved = self._local_step(steps, state, i, new, pull + spring * (new - here), momentum)
+            if moved is None:
+                return NOT_FINITE
+            new = moved
 
         # xbar_K = [N x_K + sum_{k=1}^{K-1} x_k] / (K + N - 1); x_i has been iterates since_i .. k-1
         state.x_sum[i] += (k - state.since[i]) * x[i]
@@ -127,6 +113,37 @@ class ReferenceEngine:
         state.wakes[i] += 1
         state.counters[:] = k, i
         return OK
+
+    def _local_step(self, steps: ADAPDSteps, state: ADAPDState, i: int, x: Floats, pull: Floats,
+                    momentum: float) -> Floats | None:
+        """theta_i <- proj(theta_i + sigma_i g^), and where x_i goes from x; None where that is not finite.
+
+        g^ = g + momentum (g - g_last), and `pull` is what the consensus rows add to the gradient.
+        """
+        rho, rows = steps.relaxation, slice(self.problem.row_ptr[i], self.problem.row_ptr[i + 1])
+        theta = state.theta[rows]
+        g, J, curvature = self._constraints(i, x, theta)
+        if steps.adaptive:
+            tau = 1 / (steps.tau[i] + curvature)
+            sigma = steps.sigma[i] * self._row_weights(i, x)
+        else:
+            tau, sigma = steps.tau[i], steps.sigma[i]
+        step = self._project_dual(i, theta + sigma * (g + momentum * (g - state.g_last[rows]))) - theta
+        theta[:] = self._project_dual(i, theta + rho * step)
+        state.g_last[rows] = g
+
+        z = x - tau * (self._gradient(i, x) + J.T @ theta + pull)
+        if not np.isfinite(z).all():
+            return None
+        new = self._prox(i, z, tau)
+        if rho == 1:
+            return new
+        relaxed = x + rho * (new - x)
+        if self.agents[i].regularizer.is_set:
+            return self._prox(i, relaxed, tau)
+        if isinstance(self.agents[i].regularizer, L1):
+            return np.where(new == 0, 0.0, relaxed)  # zeros stay zeros
+        return relaxed
 
     def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
         """Synchronous iterations of DPDA-S (see `fastadapd.methods.DPDA`)."""

@@ -130,11 +130,12 @@ static int test_adapd(void)
     /* the weight 1: 1/tau_i = 1 + 2 a_i + the curvature, sigma_i = a_i, with a_i the sum of |B_ri| */
     const double tau_weight[] = {3, 5, 3}, sigma_weight[] = {1, 2, 1};
     for (int relaxed = 0; relaxed <= 1; ++relaxed) {
-        const fa_adapd_steps adaptive = {
+        fa_adapd_steps adaptive = {
             .momentum = FA_MOMENTUM_LOCAL, .adaptive = 1, .same_gamma = relaxed, .relaxation = relaxed ? 1.3 : 1.0,
-            .tau = tau_weight, .sigma = sigma_weight, .gamma = gamma_,
+            .local_reach = 1.6, .tau = tau_weight, .sigma = sigma_weight, .gamma = gamma_,
         };
-        if (solves_with(&incidence, adaptive)) return 1;
+        for (adaptive.local_steps = 1; adaptive.local_steps <= 5; adaptive.local_steps += 2)
+            if (solves_with(&incidence, adaptive)) return 1;
     }
     return 0;
 }
