@@ -1,10 +1,11 @@
 """The kernel beside the floor, what memory alone asks for (floor.c), by turns: ``pytest bench/bench_floor.py``.
 
 The floor of the dense data: each agent's n x n or m x n matrix is read once, whole. The cost |x - b|^2 / 2 of an
-ellipsoid agent counts with its vector alone. The floor is compiled here, with the instruction set of the kernels, and
-is the faster of two: memory asked ahead, or not. Each loop goes once before it is timed, so that the cache holds what
-it can of its own memory, not of the others'. A case that does not fit into memory is skipped (N = 100,000, n = 100:
-8 GB for the dense matrices alone). Times are those of the processor, for machines that are shared.
+ellipsoid agent counts with its vector alone; the kernel takes one local step, which reads everything once. The floor
+is compiled here, with the instruction set of the kernels, and is the faster of two: memory asked ahead, or not. Each
+loop goes once before it is timed, so that the cache holds what it can of its own memory, not of the others'. A case
+that does not fit into memory is skipped (N = 100,000, n = 100: 8 GB for the dense matrices alone). Times are those of the
+processor, for machines that are shared.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def bench_floor(benchmark, keep, floor, agent, N, n):
         pytest.skip(f"needs {needed / 1e9:.0f} GB of memory")
     ffi, library = floor(n)
     problem, graph = case(agent, N, n)
-    engine, method = engines.load("c")(problem, graph), ADAPD()
+    engine, method = engines.load("c")(problem, graph), ADAPD(local_steps=1)
     run = method.start(problem, graph, engine, method.clock(), Start(np.zeros((N, n)), None, None))
     touched, _kept = memory(ffi, run, problem, graph, numbers)
     count = max(N, 200_000 // n)

@@ -53,7 +53,7 @@ FA_INLINE void gather_shared(int64_t n, int64_t begin, int64_t end, const int32_
  *         with several local steps lambda_r moves by local_reach gamma_r s instead, and v sees 2 gamma_r s more
  * global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent
  *
- * Returns by how much v grows with x_i until the next activation, where there are several local steps. */
+ * Returns the slope of v in x_i while the multipliers rest: for the local steps after the first. */
 FA_INLINE double consensus_step(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t n,
                                 int64_t i, int64_t previous, const fa_adapd_state *state, const fa_share *share,
                                 double *FA_RESTRICT s, double *FA_RESTRICT v)

@@ -152,9 +152,9 @@ typedef struct {
     double *x_sum;                     /* [N*n] sum of the iterates 1 .. since_i - 1 of agent i (updated) */
     double *dx;                        /* [n] last move of the previous agent (updated; global momentum) */
     double *theta;                     /* [M] multipliers of the constraints (updated) */
-    double *g_last;                    /* [M] g_i at agent i's last activation (updated) */
-    double *lambda_;                   /* [R*n] multipliers of the consensus rows; with local momentum in edge form without
-                                          the look ahead, which x is updated with (updated) */
+    double *g_last;                    /* [M] g_i where agent i's last local step began (updated) */
+    double *lambda_;                   /* [R*n] multipliers of the consensus rows; with local momentum in edge form and one
+                                          local step without the look ahead, which x is updated with (updated) */
     double *s_last;                    /* [R*n] BX when row r was last updated; starts at BX (updated; local momentum in node
                                           form only) */
 } fa_adapd_state;

@@ -80,8 +80,8 @@ class Result:
     multipliers : sequence of ndarray
         For each agent the multipliers of its constraint rows, with the sign of the Lagrangian ``f + theta'g``.
     consensus_multipliers : ndarray, shape (rows of the consensus matrix, dim)
-        Multipliers lambda of ``B X = 0``, a start for another run; AD-APD with local momentum in edge form gives them
-        without their look ahead (`fastadapd.methods.adapd`).
+        Multipliers lambda of ``B X = 0``, a start for another run; AD-APD with local momentum and one local step in
+        edge form gives them without their look ahead (`fastadapd.methods.adapd`).
     fun : float
         Sum of all costs and simple terms at x.
     suboptimality : float

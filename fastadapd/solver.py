@@ -239,7 +239,12 @@ class Solver:
         else:
             lambda_ = run.multipliers_on(other)
         with self._turn:
-            self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
+            before = vars(self).copy()
+            try:
+                self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
+            except BaseException:  # a method may refuse the network
+                vars(self).update(before)
+                raise
             if np.array_equal(units, self._units):
                 self._run.inherit(run)
 
@@ -588,7 +593,7 @@ class Solver:
         """
         return {
             "method": self._method.name,
-            "kind": type(self._run).__name__,
+            "kind": self._run.kind,
             "shape": (self.problem.n_agents, self.problem.dim, self.problem.n_rows),
             "state": {name: array.copy() for name, array in self._run.state._asdict().items()},
             "extra": self._run.extra(),
@@ -617,12 +622,13 @@ class Solver:
         if saved["method"] != self._method.name or tuple(saved["shape"]) != shape:
             raise InvalidOptionError(f"the checkpoint is of {saved['method']} with (agents, coordinates, rows) = "
                                      f"{tuple(saved['shape'])}; this solver is {self._method.name} with {shape}")
-        if saved["kind"] != type(self._run).__name__:
-            raise InvalidOptionError("the checkpoint is of other steps: adaptive ones and others do not go together")
         for name, array in self._run.state._asdict().items():
             if array.shape != saved["state"][name].shape:
                 raise InvalidOptionError(f"the checkpoint's {name} has shape {saved['state'][name].shape}, not "
                                          f"{array.shape}: it is of another network")
+        if saved["kind"] != self._run.kind:
+            raise InvalidOptionError("the checkpoint is of other steps: adaptive ones and others do not go together, "
+                                     "nor do one local step and several")
         with self._turn:
             self._stream.restore(saved["stream"])
             for name, array in self._run.state._asdict().items():

@@ -208,7 +208,8 @@ class AdaptiveRule:
     alike: ``|lambda| = |B' lambda| sqrt(N) / |B|_F``. With c = 1 this is the least bound of the gap. What is best on
     problems with curvature grows like ``c = sqrt(2 N)``; on linear programs it is a third of the bound's.
     From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
-    Where a run begins anew, X_0 and the weight do too, the epochs do not.
+    Where a run begins anew, X_0 and the weight do too, the epochs do not; X_0 is once more the mean where such a run
+    ends looking back (if the weight is due then, it stays).
 
     Parameters
     ----------
@@ -217,6 +218,7 @@ class AdaptiveRule:
     momentum : {"local", "global"}
     relaxation : float
     local_steps : int
+        For the engines; none of the rules depends on it but how far consensus multipliers move.
 
     Attributes
     ----------

@@ -662,6 +662,16 @@ def test_options_that_are_refused(options, message):
         ADAPD(**options)
 
 
+@pytest.mark.parametrize("options, clock, consensus, steps", [
+    ({}, None, "edge", 2), ({}, "cyclic", "edge", 2), ({}, "uniform", "edge", 1), ({}, None, "metropolis", 1),
+    ({"momentum": "global"}, "cyclic", "edge", 1), ({"steps": fa.FixedSteps(1, 1, 1)}, "cyclic", "edge", 1),
+    ({"local_steps": 3}, "uniform", "edge", 3), ({"local_steps": 1}, None, "edge", 1),
+])
+def test_how_many_local_steps_there_are(options, clock, consensus, steps):
+    run = fa.Solver(*pair(path(3, consensus)), method=ADAPD(**options), clock=clock)._run
+    assert run.steps.local_steps == steps
+
+
 def test_several_local_steps_need_the_edge_form():
     with pytest.raises(fa.InvalidOptionError, match="local_steps is 2; it must be 1 with a network in node form"):
         fa.solve(*pair(path(3, "laplacian")), method=ADAPD(local_steps=2))

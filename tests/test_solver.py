@@ -616,8 +616,15 @@ def test_what_is_refused_changes_nothing():
     before = run.result()
     with pytest.raises(fa.InvalidOptionError, match="optimal_value is 'x'"):
         run.update(network=path(N), optimal_value="x")
+    edges = fa.Solver(PROBLEM, NETWORK, method=ADAPD(local_steps=2), rng=0)
+    edges.run(3)
+    with pytest.raises(fa.InvalidOptionError, match="local_steps is 2; it must be 1 with a network in node form"):
+        edges.update(network=path(N, "laplacian"))
+    assert edges.network is NETWORK and edges.result().epochs == 3
     fixed = fa.Solver(PROBLEM, NETWORK, method=ADAPD(steps=fa.FixedSteps(0.01, 0.01, 0.01)), rng=0).checkpoint()
-    for saved, message in ((fixed, "is of other steps"), ({}, "this is no"), (None, "this is no checkpoint")):
+    single = fa.Solver(PROBLEM, NETWORK, method=ADAPD(local_steps=1), rng=0).checkpoint()
+    for saved, message in ((fixed, "is of other steps"), (single, "nor do one local step and several"),
+                           ({}, "this is no"), (None, "this is no checkpoint")):
         with pytest.raises(fa.InvalidOptionError, match=message):
             run.restore(saved)
     after = run.result()

@@ -108,6 +108,36 @@ def test_the_ergodic_average_weighs_a_run_like_one_worker_does():
     assert np.abs(one.result().x_ergodic - one.result().x_agents).max() > 1e-6
 
 
+@needs_c
+@pytest.mark.parametrize("local_steps, moved, ahead", [(1, 1.0, 1.0), (2, 2.0, 2.0), (3, 1.6, 2.0)])
+def test_an_activation_at_a_border_by_hand(local_steps, moved, ahead):
+    """Only one worker is awake. Rows that the other one updates stay, and x sees all of them ahead."""
+    rng, agents, n, tau = np.random.default_rng(4), 12, 3, 0.01
+    P, q, x0 = rng.uniform(1, 2, (agents, n)), rng.normal(size=(agents, n)), rng.normal(size=(agents, n))
+    network = fa.Network(fa.graphs.small_world(agents, 2 * agents, rng=1))
+    gamma = rng.uniform(0.5, 1.0, network.n_rows)
+    method = ADAPD(steps=fa.FixedSteps(tau, 1.0, gamma), local_steps=local_steps)
+    problem = fa.Problem(fa.objectives.Quadratic(P[:, :, None] * np.eye(n), q))
+    solver = fa.Solver(problem, network, method=method, workers=2, rng=0, tol=0, x0=x0)
+    run, state, engine = solver._run, solver._run.state, solver._engine
+    state.lambda_[:] = rng.normal(size=state.lambda_.shape)
+    B, (ptr, row, _), tried = network.consensus_matrix.toarray(), engine._borders, 0
+    for i in range(agents):
+        inside, own, others, end = ptr[3 * i : 3 * i + 4]
+        if not inside < own < others < end:
+            continue
+        tried, x, lambda_, mine = tried + 1, state.x.copy(), state.lambda_.copy(), row[inside:others]
+        lambda_[mine] += (moved * gamma[:, None] * (B @ x))[mine]
+        for _ in range(local_steps):
+            seen = lambda_ + ahead * gamma[:, None] * (B @ x)
+            x[i] -= tau * (P[i] * x[i] + q[i] + B[:, i] @ seen)
+        awake = [np.array([i] if i in piece else [], np.int32) for piece in solver._pieces]
+        assert engine.adapd_together(run.steps, state, awake) == packing.OK
+        np.testing.assert_allclose(state.x, x, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(state.lambda_, lambda_, rtol=0, atol=1e-13)
+    assert tried > 2
+
+
 # ---- Who wakes when ----
 
 LAWS = {"uniform": clocks.Uniform(), "shuffled": clocks.Shuffled(), "repeated": clocks.Repeated(3),

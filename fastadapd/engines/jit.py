@@ -916,7 +916,7 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
     more;
     global: s^ = s + N B_rp (x_p - x_p before its last activation), p the previous agent. s[n] is work.
 
-    Returns by how much v grows with x_i until the next activation, where there are several local steps.
+    Returns the slope of v in x_i while the multipliers rest: for the local steps after the first.
     """
     n, N, rho, spring = problem.dim, float(problem.n_agents), steps.relaxation, 0.0
     local, reach = steps.momentum == LOCAL, 2.0 / rho

@@ -86,6 +86,11 @@ class Run(ABC):
         """Floating-point numbers that went over an edge, both directions."""
 
     @property
+    def kind(self) -> str:
+        """What another run must be to go on from this one's arrays."""
+        return type(self).__name__
+
+    @property
     def movement(self) -> float | None:
         """How far the method's own variables moved lately, which falls like the residual; None: not known."""
         return None

@@ -10,9 +10,9 @@ where ^ adds momentum: "global" ``s^ = s + N (s(X_k) - s(X_{k-1}))`` as publishe
 ``s^ = 2 s - (s when the row was last updated)``, on the agent's own clock. For one agent both are APD (Hamedani and
 Aybat 2021).
 
-With local momentum in edge form no one but the next update of lambda_r needs the last s_r. What is kept there is
-``lambda_r - (2 - rho) gamma_r s_r`` (rho the relaxation), the multiplier without the look ahead, which has the same
-limit: it moves by ``rho gamma_r s_r``, and x sees it ``2 gamma_r s_r`` ahead of where it was.
+With local momentum in edge form no one but the next update of lambda_r needs the last s_r. With one local step (see
+below) what is kept there is ``lambda_r - (2 - rho) gamma_r s_r`` (rho the relaxation), the multiplier without the look
+ahead, which has the same limit: it moves by ``rho gamma_r s_r``, and x sees it ``2 gamma_r s_r`` ahead of where it was.
 
 An agent may do more with what it has heard (local momentum, edge form). With several local steps
 
@@ -76,9 +76,11 @@ class ADAPD(Method):
         every agent once per epoch, else 1. Much more diverges on some problems, and so does more than 1 with global
         momentum.
     local_steps : int, optional
-        Steps of theta_i and x_i per activation; more than 1 need local momentum and the edge form. Default: 2 with
-        adaptive steps where that is so, else 1. Two need half the activations and communications of one, and as many
-        gradients; six need 0.8 to 0.9 times the communications of two.
+        Steps of theta_i and x_i per activation; more than 1 need local momentum and the edge form. Default: 2 where
+        that is so, with adaptive steps and a clock that wakes every agent once per epoch, else 1: where agents wake at
+        other rates, several steps diverge on some problems. Two need half the activations and communications of one,
+        and as many gradients. More save little (six: a tenth to a fifth of the communications), and on a few problems
+        they do not converge.
     memory : int
         Anderson acceleration: how many earlier points to extrapolate from, every 10 epochs (0: none); no more than fit
         into 1 GiB, with 8 bytes for every number in x, lambda, theta and g. With adaptive steps and a clock that
@@ -147,15 +149,13 @@ class ADAPD(Method):
         return clocks.Repeated(_PERIOD) if self.steps == "adaptive" and self.momentum == "local" else clocks.Uniform()
 
     def start(self, problem: Problem, network: Network, engine: Engine, clock: clocks.Clock, start: Start) -> Run:
-        relaxation = self.relaxation
-        if relaxation is None:
-            regular = isinstance(clock, (clocks.Repeated, clocks.Shuffled, clocks.Cyclic))
-            relaxation = 1.3 if regular and self.steps == "adaptive" and self.momentum == "local" else 1.0
-        local = self.momentum == "local" and network.form == "edge"
-        if self.local_steps not in (None, 1) and not local:
+        once_each = isinstance(clock, (clocks.Repeated, clocks.Shuffled, clocks.Cyclic))
+        bold = once_each and self.steps == "adaptive" and self.momentum == "local"
+        relaxation = (1.3 if bold else 1.0) if self.relaxation is None else self.relaxation
+        if self.local_steps not in (None, 1) and network.form == "node":
             raise InvalidOptionError(f"local_steps is {self.local_steps}; it must be 1 with a network in node form, or "
                                      "use Network(..., consensus='edge')")
-        local_steps = int(self.local_steps or (2 if local and self.steps == "adaptive" else 1))
+        local_steps = int(self.local_steps or (2 if bold and network.form == "edge" else 1))
         if self.steps == "adaptive":
             rule = step_rules.AdaptiveRule(problem, network, self.momentum, relaxation, local_steps)
             repeats = isinstance(clock, clocks.Cyclic) or (
@@ -249,6 +249,11 @@ class _ADAPDRun(Run):
 
     def measure(self, scales: Scales, x: Floats) -> Measured:
         return self._engine.measure(scales, x, self.state.theta, self.state.lambda_)
+
+    @property
+    def kind(self) -> str:
+        # what is kept of consensus multipliers is not the same with one local step and with several
+        return super().kind + (", several local steps" if self.steps.local_steps > 1 else "")
 
     def force(self) -> Floats:
         return self._network.transpose_multiply(self.state.lambda_)
