@@ -4,8 +4,8 @@ The floor of the dense data: each agent's n x n or m x n matrix is read once, wh
 ellipsoid agent counts with its vector alone; the kernel takes one local step, which reads everything once. The floor
 is compiled here, with the instruction set of the kernels, and is the faster of two: memory asked ahead, or not. Each
 loop goes once before it is timed, so that the cache holds what it can of its own memory, not of the others'. A case
-that does not fit into memory is skipped (N = 100,000, n = 100: 8 GB for the dense matrices alone). Times are those of the
-processor, for machines that are shared.
+that does not fit into memory is skipped (N = 100,000, n = 100: 8 GB for the dense matrices alone). Times are those of
+the processor, for machines that are shared.
 """
 
 from __future__ import annotations
