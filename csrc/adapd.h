@@ -153,6 +153,7 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
             if (!sparse) fa_prox(problem, n, i, tau, z); /* back into the set */
         }
         if (step >= steps->local_steps) break;
+        /* on from z:  v <- sum_r B_ri (lambda_r + 2 gamma_r s_r), where s_r has moved by B_ri (z - x_i) */
         for (int64_t j = 0; j < n; ++j) {
             v[j] = w->pull[j] += spring * (z[j] - at[j]);
             w->at[j] = z[j];

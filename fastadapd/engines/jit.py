@@ -958,7 +958,10 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
 
 @_inlined
 def _go_on(spring: float, z: Floats, pull: Floats, at: Floats, v: Floats) -> None:
-    """pull <- pull + spring (z - at), v <- pull and at <- z."""
+    """pull <- pull + spring (z - at), v <- pull and at <- z: on from z.
+
+    That is sum_r B_ri (lambda_r + 2 gamma_r s_r), where s_r has moved by B_ri (z - at).
+    """
     _unaliased()
     n, spring4, minus4 = z.size, _spread(spring), _spread(-1.0)
     for j in range(0, _whole(n), 4):
