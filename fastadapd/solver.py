@@ -30,8 +30,9 @@ _CHECKPOINT = {"method", "kind", "shape", "state", "extra", "stream", "rows", "n
 _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half as many have passed ...
 _FALL = 0.5  # ... and none where the residual has fallen to this share since the last
 _STALL_EPOCHS = 60_000
-_NEAR = 10.0  # times tol: checks begin where the residual is expected below; few fall to a tenth within 10 epochs
-_SUDDEN = 1e-3  # times a tenth every 10 epochs: within the first 20 the residual hardly falls to a smaller share
+_NEAR = 10.0  # times tol: checks begin where the residual is expected below
+_QUICK = 0.1  # the residual hardly falls to a smaller share within 10 epochs ...
+_SUDDEN = 1e-3  # ... but for the first 20: there to this share of that
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
@@ -197,8 +198,9 @@ class Solver:
         self._residual_then = 0.0 if multipliers is not None or (low > high).any() else np.inf
         self._then = np.zeros(problem.n_rows), np.zeros((1, problem.dim))  # multipliers and forces at the last proof
         self._certificate: Certificate | None = None
-        self._checked = -1, 0.0  # when the residual was checked last, and what it was
-        self._pace: float | None = None  # that over the movement of the run
+        self._checked = -1  # when the residual was checked last
+        self._seen = 0, np.inf  # when it was checked or estimated last, and what it was
+        self._pace: float | None = None  # that at a check over the movement of the run
         self._last: tuple[int, Measures, Floats] | None = None
 
     def update(self, problem: Problem | None = None, network: Network | None = None, *,
@@ -344,7 +346,7 @@ class Solver:
             if measures is not None:
                 self._next_check = self._later(now)
                 residual, self._mean = measures.residual, measures.mean
-                self._checked = now, residual
+                self._checked, self._seen = now, (now, residual)
                 if self._record_every is None and self._record_at is None:
                     self._record()
                 bar.set_postfix(residual=f"{residual:.1e}", refresh=False)
@@ -386,26 +388,31 @@ class Solver:
     def _set_pace(self, now: int) -> None:
         """Compare the residual of a check with the movement, for `_puts_off`."""
         movement = self._run.movement
-        if movement is None:
-            self._pace = None
-        elif self._checked[0] == now and movement > 0:
-            self._pace = self._checked[1] / movement
+        if movement is not None and movement > 0 and self._checked == now:
+            self._pace = self._seen[1] / movement
 
     def _puts_off(self, now: int) -> bool:
         """Put off the check if the start, or the movement, which costs nothing, shows that tol is not near yet."""
-        if not self._tol or self._point != "last" or self._callback:
+        if not self._tol or self._point != "last" or self._callback or self._is_long_ago(now):
             return False
-        if now >= self._next_proof or self._is_long_ago(now):
+        movement, (then, residual) = self._run.movement, self._seen
+        periods = (now - then) / (10 * self.problem.n_agents)
+        if self._checked == 0 and 0 < periods <= 2:
+            expected = _SUDDEN * _QUICK**periods * residual
+        elif self._pace is None:
             return False
-        movement, (then, residual) = self._run.movement, self._checked
-        if then == 0 and 0 < now <= 20 * self.problem.n_agents:
-            expected = _SUDDEN * 0.1 ** (now / (10 * self.problem.n_agents)) * residual
-        elif self._pace is not None and movement is not None:
+        elif movement is not None:
             expected = self._pace * movement
         else:
-            return False
+            expected = _QUICK**periods * residual
         if not _NEAR * self._tol < expected < np.inf:
             return False
+        if now >= self._next_proof:
+            if movement is None or not self._falls(expected):
+                return False
+            self._plan_proof(now, expected)
+        if movement is not None:
+            self._seen = now, expected
         self._next_check = now + 10 * self.problem.n_agents
         return True
 
@@ -419,8 +426,8 @@ class Solver:
         stalled = self._is_long_ago(now) and self._moved(now) < 0.05
         if now < self._next_proof and not stalled:
             return None
-        falls, self._residual_then = residual < _FALL * self._residual_then, residual
-        self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
+        falls = self._falls(residual)
+        self._plan_proof(now, residual)
         if falls and not stalled:
             return None
         x = self._mean
@@ -448,6 +455,14 @@ class Solver:
             self._certificate = Certificate("unbounded", tuple(names.tolist()), radius, direction=direction)
             return Status.UNBOUNDED
         return Status.STALLED if stalled else None
+
+    def _falls(self, residual: float) -> bool:
+        """Whether the residual has fallen since the last look for proofs, so that none is needed."""
+        return residual < _FALL * self._residual_then
+
+    def _plan_proof(self, now: int, residual: float) -> None:
+        self._residual_then = residual
+        self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
 
     def _is_long_ago(self, now: int) -> bool:
         """Whether the residual was smallest three quarters of a long run ago."""
@@ -604,7 +619,7 @@ class Solver:
             "best": self._best,
             "next_proof": (self._next_proof, self._residual_then),
             "then": self._then,
-            "pace": (self._checked, self._pace),
+            "pace": (self._checked, self._seen, self._pace),
             "runtime": self._runtime,
         }
 
@@ -639,7 +654,7 @@ class Solver:
             self._means = list(means)
             self._best, (self._next_proof, self._residual_then) = saved["best"], saved["next_proof"]
             self._certificate = None
-            self._then, (self._checked, self._pace) = saved["then"], saved["pace"]
+            self._then, (self._checked, self._seen, self._pace) = saved["then"], saved["pace"]
             self._runtime, self._last, self._status = saved["runtime"], None, None
 
     def _bar(self, end: int) -> Any:
