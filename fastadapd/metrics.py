@@ -49,9 +49,6 @@ class Measures(NamedTuple):
     infeasibility: float
     consensus_violation: float
     residual: float
-    primal: float
-    stationarity: float
-    complementarity: float
     mean: Floats
 
 
@@ -78,7 +75,7 @@ class Evaluator:
         self._problem, self._optimum = problem, optimal_value
         self._lipschitz = problem.lipschitz()
         origin = np.zeros(problem.dim)
-        at_origin = engine.measure(plain_scales(problem), origin, np.zeros(problem.n_rows))
+        at_origin = engine.measure(None, origin, np.zeros(problem.n_rows))
         sizes = at_origin.gradients.copy()
         for group in problem.regularizers:
             if isinstance(group.term, regularizers.L1):
@@ -112,35 +109,17 @@ class Evaluator:
     def __call__(self, found: Measured) -> Measures:
         """Judge what an engine, given `scales`, has measured."""
         (fun, violation, distance, complementarity, stationarity,
-         apart, length, apart_in_units, length_in_units, gradient, mean_reaction) = found.totals.tolist()
+         apart, length, apart_in_units, length_in_units, gradient, reaction) = found.totals.tolist()
         size = max(self._length, length)
-        consensus, primal = apart / size, distance / size
+        parts = distance / size, apart / size
         if gradient > 0:
-            stationarity /= gradient
             # far from the origin, or where costs cancel, what multipliers hold against is far smaller than gradients
-            share = min(max(mean_reaction / gradient, _LEAST_SHARE), 1.0)
-            complementarity = complementarity / len(found.gradients) / gradient / share / size
-        else:
-            stationarity = complementarity = 0.0
-        finite = math.isfinite(primal + consensus + stationarity + complementarity)
-        return Measures(
-            fun=fun,
-            suboptimality=abs(fun - self._optimum) / max(1.0, abs(self._optimum)),
-            infeasibility=violation,
-            consensus_violation=apart_in_units / max(1.0, length_in_units),
-            residual=(max(primal, consensus, stationarity, complementarity)
-                      if finite and math.isfinite(gradient) and math.isfinite(fun) else math.inf),
-            primal=primal,
-            stationarity=stationarity,
-            complementarity=complementarity,
-            mean=found.mean.copy(),
-        )
-
-
-def plain_scales(problem: Problem) -> Scales:
-    """Scales for where only g, the costs' gradients and the agents' distances matter."""
-    N = problem.n_agents
-    return Scales(1.0, 1.0, np.ones(N), np.ones(problem.dim), 0.0, np.zeros(N))
+            share = min(max(reaction / gradient, _LEAST_SHARE), 1.0)
+            parts += stationarity / gradient, complementarity / self._problem.n_agents / gradient / share / size
+        finite = math.isfinite(sum(parts)) and math.isfinite(gradient) and math.isfinite(fun)
+        return Measures(fun, abs(fun - self._optimum) / max(1.0, abs(self._optimum)), violation,
+                        apart_in_units / max(1.0, length_in_units), max(parts) if finite else math.inf,
+                        found.mean.copy())
 
 
 def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Floats, *, equations: bool) -> Floats:

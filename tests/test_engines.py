@@ -367,7 +367,7 @@ def test_the_typical_gradient_is_a_median_or_less(compiled, N, spread):
     bound = engines.load(compiled)(problem, fa.Network([(i, i + 1) for i in range(N - 1)], n_agents=N))
     for zeros, mean in itertools.product((0.0, 0.3, 1.0), (0.0, 1.0, 1e300)):
         sizes = 10.0 ** rng.uniform(-spread, spread, N) * (rng.random(N) >= zeros)
-        scales = fa.metrics.plain_scales(problem)._replace(sizes=sizes, mean=mean)
+        scales = packing.plain_scales(problem)._replace(sizes=sizes, mean=mean)
         found = bound.measure(scales, np.zeros(1), np.zeros(0)).totals[packing.MEASURES.index("typical_gradient")]
         positive = np.sort(sizes[sizes > 0])
         low = max(positive[(positive.size - 1) // 4], mean) if positive.size else 0.0
@@ -388,7 +388,7 @@ def test_the_typical_gradient_of_many_unusual_sizes(compiled, kind):
     }[kind]
     problem = fa.Problem(fa.objectives.Linear(np.zeros((N, 1))))
     bound = engines.load(compiled)(problem, fa.Network([(i, i + 1) for i in range(N - 1)]))
-    scales = fa.metrics.plain_scales(problem)._replace(sizes=sizes)
+    scales = packing.plain_scales(problem)._replace(sizes=sizes)
     found = bound.measure(scales, np.zeros(1), np.zeros(0)).totals[packing.MEASURES.index("typical_gradient")]
     positive = np.sort(sizes[sizes > 0])
     expected = max(positive[(positive.size - 1) // 4], 1e-9 * positive[-1])  # without a mean the lower quartile
@@ -400,7 +400,7 @@ def test_the_mean_of_many_points_is_as_exact_as_that_of_few(compiled):
     N, far, rng = 20_000, 1e6, np.random.default_rng(0)
     problem = fa.Problem(fa.objectives.Linear(np.zeros((N, 2))))
     x = far + rng.normal(size=(N, 2))
-    scales = fa.metrics.plain_scales(problem)
+    scales = packing.plain_scales(problem)
     bound = engines.load(compiled)(problem, fa.Network([(i, i + 1) for i in range(N - 1)]))
     expected = [math.fsum(column) / N for column in x.T]
     np.testing.assert_allclose(bound.measure(scales, x, np.zeros(0)).mean, expected, rtol=3e-15)

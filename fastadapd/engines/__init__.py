@@ -30,10 +30,12 @@ class Engine(Protocol):
     def dpda(self, steps: DPDASteps, state: DPDAState, iterations: int) -> int:
         """Synchronous iterations of DPDA-S; a status code of `packing`."""
 
-    def measure(self, scales: Scales, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
+    def measure(self, scales: Scales | None, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
                 laplacian: bool = False) -> Measured:
         """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n); see ``fa_measure``.
 
+        Without scales, those of `packing.plain_scales`, only g, the costs' gradients and the agents' distances matter.
+        The arrays are the engine's own: they hold until it measures again.
         The multipliers are those of the rows of the consensus matrix, or of the graph Laplacian; None: 0.
         """
 

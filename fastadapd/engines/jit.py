@@ -1593,11 +1593,12 @@ class NumbaEngine:
         self._problem = _normalized(packing.pack_problem(problem))
         self._graph = _normalized(packing.pack_network(network))
         self._adapd = _adapd_for(problem.dim)
-        self._room = packing.Room(problem.n_agents, problem.dim, problem.n_rows)
+        self._room = packing.room(problem)
         self._work = np.zeros(work_size(self._problem))
         self._given: tuple[Any, Any] = None, None
         self._steps: Any = None
         self._state: Any = None
+        self._plain = _normalized(packing.plain_scales(problem))
         self._scales: tuple[Any, Any] = None, None
         self._memory: tuple[Any, Any] = None, None
         self._lengths, self._none = np.empty(3), np.empty(0)
@@ -1616,17 +1617,17 @@ class NumbaEngine:
     def _laplacian(self) -> NetworkArrays:
         return _normalized(packing.pack_laplacian(self._network))
 
-    def measure(self, scales: Scales, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
+    def measure(self, scales: Scales | None, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
                 laplacian: bool = False) -> Measured:
         """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n)."""
-        if self._scales[0] is not scales:
+        if scales is not None and self._scales[0] is not scales:
             self._scales = scales, _normalized(scales)
-        out = self._room.measured(self._room.array())
+        normalized = self._plain if scales is None else self._scales[1]
         stride = 0 if x.ndim == 1 else self._problem.dim
         lambda_ = np.zeros((0, self._problem.dim)) if multipliers is None else _array(multipliers)
-        measure(self._problem, self._laplacian if laplacian else self._graph, self._scales[1], _array(x).reshape(-1),
-                stride, _array(theta), lambda_, out, self._work)
-        return out
+        measure(self._problem, self._laplacian if laplacian else self._graph, normalized, _array(x).reshape(-1), stride,
+                _array(theta), lambda_, self._room, self._work)
+        return self._room
 
     def compare(self, memory: Memory, point: Floats, image: Floats, last: Floats | None
                 ) -> tuple[Floats, float, float, float]:

@@ -111,11 +111,13 @@ class NativeEngine:
     def __init__(self, problem: Problem, network: Network):
         arrays = packing.pack_problem(problem)
         self._network = network
-        self._dim, self._room = problem.dim, packing.Room(problem.n_agents, problem.dim, problem.n_rows)
+        self._dim, self._room = problem.dim, packing.room(problem)
         self._problem = _Struct("fa_problem", arrays)
         self._graph = _Struct("fa_network", packing.pack_network(network))
         self._work_array = np.zeros(lib.fa_work_size(self._problem.pointer))
         self._work = ffi.from_buffer("double[]", self._work_array)
+        self._places = [_AS_NUMBERS(part) for part in self._room]
+        self._plain = _Struct("fa_scales", packing.plain_scales(problem))
         self._steps = self._state = self._scales = self._memory = _Struct("fa_scales", None)
         self._lengths = np.empty(lib.FA_COMPARISONS)
 
@@ -199,19 +201,18 @@ class NativeEngine:
     def _laplacian(self) -> _Struct:
         return _Struct("fa_network", packing.pack_laplacian(self._network))
 
-    def measure(self, scales: Scales, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
+    def measure(self, scales: Scales | None, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
                 laplacian: bool = False) -> Measured:
         """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n)."""
-        if self._scales.values is not scales:
+        if scales is not None and self._scales.values is not scales:
             self._scales = _Struct("fa_scales", scales)
-        array = self._room.array()
-        first = _AS_NUMBERS(array)
+        compared = self._plain if scales is None else self._scales
         stride, graph, lambda_ = 0 if x.ndim == 1 else self._dim, ffi.NULL, ffi.NULL
         if multipliers is not None:
             graph, lambda_ = (self._laplacian if laplacian else self._graph).pointer, _numbers(multipliers)
-        lib.fa_measure(self._problem.pointer, graph, self._scales.pointer, _numbers(x), stride, _numbers(theta),
-                       lambda_, *[first + part.start for part in self._room.parts], self._work)
-        return self._room.measured(array)
+        lib.fa_measure(self._problem.pointer, graph, compared.pointer, _numbers(x), stride, _numbers(theta), lambda_,
+                       *self._places, self._work)
+        return self._room
 
     def compare(self, memory: Memory, point: Floats, image: Floats, last: Floats | None
                 ) -> tuple[Floats, float, float, float]:

@@ -172,6 +172,12 @@ class Scales(NamedTuple):
     sizes: Floats
 
 
+def plain_scales(problem: Problem) -> Scales:
+    """Scales for where only g, the costs' gradients and the agents' distances matter."""
+    nothing = np.zeros(problem.n_agents)
+    return Scales(1.0, 1.0, nothing, np.ones(problem.dim), 0.0, nothing)
+
+
 class Measured(NamedTuple):
     """What `Engine.measure` returns: outputs of ``fa_measure``, in its order."""
 
@@ -201,31 +207,12 @@ class Memory(NamedTuple):
     gamma: Floats
 
 
-class Room:
-    """Where a compiled engine puts what it measures: all in one array.
-
-    Parameters
-    ----------
-    n_agents, dim, n_rows : int
-        N, n and M.
-
-    Attributes
-    ----------
-    parts : list of slice
-        Those of `Measured` in it.
-    """
-
-    def __init__(self, n_agents: int, dim: int, n_rows: int):
-        lengths = [n_rows, n_agents, n_agents, n_agents, dim, len(MEASURES)]
-        self.parts = [slice(*ends) for ends in pairwise([0, *np.cumsum(lengths).tolist()])]
-
-    def array(self) -> Floats:
-        """A new one."""
-        return np.empty(self.parts[-1].stop)
-
-    def measured(self, array: Floats) -> Measured:
-        """Its parts by name."""
-        return Measured(*[array[part] for part in self.parts])
+def room(problem: Problem) -> Measured:
+    """Where a compiled engine puts what it measures: parts of one array."""
+    N = problem.n_agents
+    ends = [0, *np.cumsum([problem.n_rows, N, N, N, problem.dim, len(MEASURES)]).tolist()]
+    array = np.empty(ends[-1])
+    return Measured(*[array[slice(*part)] for part in pairwise(ends)])
 
 
 class _Blocks:

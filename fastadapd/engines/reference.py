@@ -25,6 +25,7 @@ from fastadapd.engines.packing import (
     Measured,
     Memory,
     Scales,
+    plain_scales,
 )
 from fastadapd.network import Network
 from fastadapd.problem import Problem
@@ -179,10 +180,10 @@ class ReferenceEngine:
             state.counters[0] += 1
         return OK
 
-    def measure(self, scales: Scales, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
+    def measure(self, scales: Scales | None, x: Floats, theta: Floats, multipliers: Floats | None = None, *,
                 laplacian: bool = False) -> Measured:
         """g and the totals `packing.MEASURES` at one point (n,) or at one per agent (N, n)."""
-        N = self.problem.n_agents
+        N, scales = self.problem.n_agents, plain_scales(self.problem) if scales is None else scales
         values, gradients, each = np.zeros(self.problem.n_rows), np.zeros(N), np.zeros((N, 6))
         x = np.broadcast_to(x, (N, self.problem.dim))
         B: Any = self.laplacian if laplacian else self.network.consensus_matrix

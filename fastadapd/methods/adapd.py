@@ -45,7 +45,7 @@ from fastadapd.engines import Engine, Threaded
 from fastadapd.engines.packing import MOMENTUM, ADAPDState, ADAPDSteps, Measured, Scales
 from fastadapd.errors import InvalidOptionError, as_number, is_name
 from fastadapd.methods._base import Method, Run, Start
-from fastadapd.metrics import mean_of, own_distances, plain_scales
+from fastadapd.metrics import mean_of, own_distances
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 
@@ -336,7 +336,7 @@ class _AdaptiveRun(_ADAPDRun):
         gradients, distances = [], []
         for x in points:
             found = self._ask(x)
-            gradients.append(found.gradients)
+            gradients.append(found.gradients.copy())
             distances.append(np.maximum(found.gradients * inverse, found.distances))
         self._count_sums(1)
         # of constraints that is the violation; their boundaries, which take longer, are looked at only if need be
@@ -370,7 +370,7 @@ class _AdaptiveRun(_ADAPDRun):
 
     def _ask(self, x: Floats) -> Measured:
         """What the agents say of a point (n,), or of one each, without multipliers."""
-        return self._engine.measure(plain_scales(self._problem), x, np.zeros(self._problem.n_rows))
+        return self._engine.measure(None, x, np.zeros(self._problem.n_rows))
 
     def _change_weight(self) -> None:
         weight = self._weight
