@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
@@ -249,3 +250,20 @@ def gram_eigenvalues(A: Floats) -> Floats:
 def dot(x: Floats, y: Floats) -> Floats:
     """Inner products along the last axis."""
     return np.einsum("...i,...i->...", x, y)
+
+
+# where a call must not take long, in place of np.linalg.norm and np.median
+
+def lengths(x: Floats) -> Floats:
+    """Norms along the last axis."""
+    return np.sqrt(dot(x, x))
+
+
+def length(x: Floats) -> float:
+    """The norm of all numbers; squares may overflow."""
+    return math.sqrt(np.vdot(x, x))
+
+
+def middle(values: Floats) -> float:
+    """The median of sorted numbers."""
+    return 0.5 * float(values[(len(values) - 1) // 2] + values[len(values) // 2])

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd._terms import Floats, Term, dot, gram_eigenvalues, multiply
+from fastadapd._terms import Floats, Term, dot, gram_eigenvalues, lengths, multiply
 
 
 class Constraint(Term):
@@ -51,7 +51,7 @@ class Constraint(Term):
 
     def row_norms(self, x: Floats) -> Floats:
         """Norms of the rows of the Jacobian at x, shape (..., rows)."""
-        return np.linalg.norm(self.jacobian(x), axis=-1)
+        return lengths(self.jacobian(x))
 
     def jacobian_bound(self, regularizer: Any) -> Floats:
         """A bound on the spectral norm of the Jacobian over the domain of the regularizer, per agent."""
@@ -198,7 +198,7 @@ class _Affine(Constraint):
         return np.broadcast_to(matrix, (*np.broadcast_shapes(matrix.shape[:-2], x.shape[:-1]), *matrix.shape[-2:]))
 
     def row_norms(self, x: Floats) -> Floats:
-        norms = np.linalg.norm(getattr(self, self._matrix), axis=-1)
+        norms = lengths(getattr(self, self._matrix))
         return np.broadcast_to(norms, (*np.broadcast_shapes(norms.shape[:-1], x.shape[:-1]), self.rows))
 
     def rescaled(self, units: Floats) -> Self:

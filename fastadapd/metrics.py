@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastadapd import regularizers
-from fastadapd._terms import Floats
+from fastadapd._terms import Floats, length, middle
 from fastadapd.engines import Engine
 from fastadapd.engines.packing import Measured, Scales
 from fastadapd.engines.reference import typical
@@ -88,19 +88,19 @@ class Evaluator:
             for at, term in group.term.parts(_BLOCK):
                 agents = len(group.agents[at])
                 total += np.broadcast_to(term.gradient(origin), (agents, problem.dim)).sum(axis=0)
-        mean = float(np.linalg.norm(total)) / N
+        mean = length(total) / N
         self.scales = Scales(self._length, typical(sizes, mean) or 1.0, self._lipschitz,
                              np.ones(problem.dim) if units is None else units, mean, sizes)
 
     def _natural_length(self, gradients: Floats) -> float:
         origin = np.zeros(self._problem.dim)
         found = own_distances(self._problem, self._lipschitz, gradients, origin, equations=True)
-        found = found[found > 1e-14 * found.max(initial=0.0)]  # not rounding, as of 0.1 + 0.2 - 0.3
-        return min(1.0, float(np.median(found))) if found.size else 1.0
+        found = np.sort(found[found > 1e-14 * found.max(initial=0.0)])  # not rounding, as of 0.1 + 0.2 - 0.3
+        return min(1.0, middle(found)) if found.size else 1.0
 
     def size(self, mean: Floats) -> float:
         """The length that distances are compared with: max(X, |mean|)."""
-        return max(self._length, math.sqrt(mean @ mean))
+        return max(self._length, length(mean))
 
     def fun(self, x: Floats) -> float:
         """Sum of all costs and simple terms at one point (n,)."""
@@ -109,16 +109,16 @@ class Evaluator:
     def __call__(self, found: Measured) -> Measures:
         """Judge what an engine, given `scales`, has measured."""
         (fun, violation, distance, complementarity, stationarity,
-         apart, length, apart_in_units, length_in_units, gradient, reaction) = found.totals.tolist()
-        size = max(self._length, length)
-        parts = distance / size, apart / size
+         apart, extent, apart_in_units, extent_in_units, gradient, reaction) = found.totals.tolist()
+        size = max(self._length, extent)
+        parts: tuple[float, ...] = (distance / size, apart / size)
         if gradient > 0:
             # far from the origin, or where costs cancel, what multipliers hold against is far smaller than gradients
             share = min(max(reaction / gradient, _LEAST_SHARE), 1.0)
             parts += stationarity / gradient, complementarity / self._problem.n_agents / gradient / share / size
         finite = math.isfinite(sum(parts)) and math.isfinite(gradient) and math.isfinite(fun)
         return Measures(fun, abs(fun - self._optimum) / max(1.0, abs(self._optimum)), violation,
-                        apart_in_units / max(1.0, length_in_units), max(parts) if finite else math.inf,
+                        apart_in_units / max(1.0, extent_in_units), max(parts) if finite else math.inf,
                         found.mean.copy())
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastadapd import certificates, clocks, engines, pieces
-from fastadapd._terms import Floats
+from fastadapd._terms import Floats, length
 from fastadapd.certificates import Certificate
 from fastadapd.engines.packing import NOT_FINITE, OK
 from fastadapd.errors import FastadapdError, InvalidOptionError, as_indices, as_number, as_numbers, is_name
@@ -451,7 +451,7 @@ class Solver:
             change = self.problem.values((x + direction) * self._units) - self.problem.values(x * self._units)
             names = np.argsort(change, kind="stable")[: max(1, int((change < 0.01 * change.min()).sum()))]
             direction = direction * self._units
-            direction /= np.linalg.norm(direction)
+            direction /= length(direction)
             self._certificate = Certificate("unbounded", tuple(names.tolist()), radius, direction=direction)
             return Status.UNBOUNDED
         return Status.STALLED if stalled else None
@@ -477,7 +477,7 @@ class Solver:
         for group, rows in self._inner.constraint_rows():
             if not group.term.equality:
                 grown[rows] = np.maximum(grown[rows], 0.0)
-        if np.linalg.norm(grown) + np.linalg.norm(pulled) > 0.05 * (np.linalg.norm(theta) + np.linalg.norm(force)):
+        if length(grown) + length(pulled) > 0.05 * (length(theta) + length(force)):
             yield grown, pulled
 
     def _per_agent(self, theta: Floats) -> PerAgent:
@@ -493,7 +493,7 @@ class Solver:
     def _moved(self, now: int) -> float:
         """How far the decision has moved during the last fifth of the run, relative to its size."""
         earlier = [mean for activations, mean in self._means if activations <= 0.8 * now][-1]
-        return float(np.linalg.norm(self._mean - earlier)) / self._evaluate.size(self._mean)
+        return length(self._mean - earlier) / self._evaluate.size(self._mean)
 
     def _remember(self, now: int) -> None:
         self._next_mean = self._later(now)

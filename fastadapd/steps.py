@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd._terms import Floats
+from fastadapd._terms import Floats, length
 from fastadapd.engines.packing import MOMENTUM, ADAPDSteps
 from fastadapd.errors import InvalidOptionError, as_numbers
 from fastadapd.network import Network
@@ -284,7 +284,7 @@ class AdaptiveRule:
             ``B' lambda``.
         """
         factor = np.sqrt(2.0 * len(force)) if self._curved else 1.0 / 3.0
-        dual = factor * float(np.linalg.norm(force)) * self._gain
+        dual = factor * length(force) * self._gain
         if not (0 < distance < np.inf and 0 < dual < np.inf):
             return weight
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
@@ -300,18 +300,20 @@ class AdaptiveRule:
             Movement of x (the first `size` numbers), lambda and theta over one period, in the `metric`.
         size : int
         """
-        primal, dual = float(np.linalg.norm(residual[:size])), float(np.linalg.norm(residual[size:]))
+        primal, dual = length(residual[:size]), length(residual[size:])
         return float(np.clip(np.sqrt(dual / primal), 0.25, 4.0)) if primal > 0 and dual > 0 else 1.0
 
     def metric(self, weight: float, x: Floats) -> Floats:
         """Weights of x, lambda and theta that make them comparable: one over the square roots of their steps."""
-        n, problem = x.shape[1], self._problem
-        share = weight * self._pull
-        theta = np.zeros(problem.n_rows)
-        for group, rows in problem.constraint_rows():
-            theta[rows] = group.term.row_norms(x[group.agents]) / np.sqrt(share[group.agents, None])
-        rows = np.broadcast_to(np.sqrt(self._row_sums / weight), (self._network.n_rows,))
-        return np.concatenate([np.repeat(np.sqrt(share), n), np.repeat(rows, n), theta])
+        (N, n), R = x.shape, self._network.n_rows
+        root = np.sqrt(weight * self._pull)
+        metric = np.empty((N + R) * n + self._problem.n_rows)
+        metric[: N * n].reshape(N, n)[:] = root[:, None]
+        metric[N * n : (N + R) * n].reshape(R, n)[:] = np.sqrt(self._row_sums / weight)[:, None]
+        theta = metric[(N + R) * n :]
+        for group, rows in self._problem.constraint_rows():
+            theta[rows] = group.term.row_norms(x[group.agents]) / root[group.agents, None]
+        return metric
 
     def into_domain(self, x: Floats, theta: Floats) -> None:
         """Move copies into the agents' sets, and multipliers of inequalities to where they are not negative."""

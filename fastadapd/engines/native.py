@@ -25,7 +25,8 @@ from fastadapd.problem import Problem
 
 _LEAD = 0.25  # epochs that a worker may be ahead of another
 _LINE = 16  # numbers of two cache lines
-_AS_NUMBERS = functools.partial(ffi.from_buffer, "double[]")
+_AS_NUMBERS = functools.partial(ffi.from_buffer, ffi.typeof("double[]"))
+_INDICES = ffi.typeof("int32_t[]")
 _DTYPES = {name: np.dtype(kind)
            for name, kind in (("double", "f8"), ("float", "f4"), ("int64_t", "i8"), ("int32_t", "i4"))}
 
@@ -76,25 +77,32 @@ class _Struct:
 
     def __init__(self, name: str, values: NamedTuple | None):
         self.values = values
-        self.pointer = ffi.new(f"{name} *")
-        self._owners: list[Any] = []
+        pointer, fields = _layout(name)
         if values is None:
+            self.pointer = ffi.new(pointer)
             return
-        for field, item in _fields(name):
+        self._filled = {}  # keeps what the pointers point to
+        for field, dtype, array in fields:
             value = getattr(values, field)
-            if item:
-                if value.dtype != _DTYPES[item] or not value.flags.c_contiguous:
-                    raise TypeError(f"{name}.{field} needs a contiguous array of {item}, not {value.dtype}")
-                value = ffi.from_buffer(f"{item}[]", value)
-                self._owners.append(value)
-            setattr(self.pointer, field, value)
+            if array is not None:
+                if value.dtype != dtype or not value.flags.c_contiguous:
+                    raise TypeError(f"{name}.{field} needs a contiguous array of {dtype}, not {value.dtype}")
+                value = ffi.from_buffer(array, value)
+            self._filled[field] = value
+        self.pointer = ffi.new(pointer, self._filled)
 
 
 @functools.cache
-def _fields(struct: str) -> list[tuple[str, str]]:
-    """Every field's name and, where it is an array, the type of its items."""
-    return [(name, field.type.item.cname.removeprefix("const ") if field.type.kind == "pointer" else "")
-            for name, field in ffi.typeof(struct).fields]
+def _layout(struct: str) -> tuple[Any, list[tuple[str, Any, Any]]]:
+    """The type of a pointer to it; every field's name and, where it is an array, NumPy's and C's type of it."""
+    fields: list[tuple[str, Any, Any]] = []
+    for name, field in ffi.typeof(struct).fields:
+        if field.type.kind == "pointer":
+            item = field.type.item.cname.removeprefix("const ")
+            fields.append((name, _DTYPES[item], ffi.typeof(f"{item}[]")))
+        else:
+            fields.append((name, None, None))
+    return ffi.typeof(f"{struct} *"), fields
 
 
 class NativeEngine:
@@ -125,7 +133,7 @@ class NativeEngine:
         """Wake the agents one after the other."""
         self._bind("fa_adapd_steps", steps, "fa_adapd_state", state)
         return lib.fa_adapd(self._problem.pointer, self._graph.pointer, self._steps.pointer, len(agents),
-                            ffi.from_buffer("int32_t[]", _checked(agents, np.int32)), self._state.pointer, self._work)
+                            ffi.from_buffer(_INDICES, _checked(agents, np.int32)), self._state.pointer, self._work)
 
     def divide(self, pieces: Pieces) -> None:
         """Prepare for workers with these agents each."""

@@ -6,7 +6,8 @@ Every tuple below is the C struct of the same fields; the header documents lengt
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -239,19 +240,35 @@ class _Blocks:
 
 
 class _Stretches:
-    """A part of data with one stretch per agent."""
+    """A part of data with one stretch per agent; where agents are alike, only that of the first is looked at."""
 
-    def __init__(self, begin: int, sizes: Longs):
-        self.begin, self.size = begin, int(sizes[0])  # that of all, where agents are alike
-        starts = _starts(sizes if sizes.any() else sizes[:1])  # where nobody has any, none is looked up
-        starts += begin
-        self._next, self.end = starts[:-1], int(starts[-1])
+    def __init__(self, begin: int, sizes: Longs, agents: int):
+        self.begin, self.size, self._agents = begin, int(sizes[0]), agents
+        if len(sizes) == 1 or not sizes.any():  # where nobody has any, none is looked up
+            self._next, self.end = np.array([begin]), begin + agents * self.size
+        else:
+            starts = _starts(sizes)
+            starts += begin
+            self._next, self.end = starts[:-1], int(starts[-1])
 
     def take(self, agents: Longs, size: int) -> Longs:
         """Where the next so many numbers of these agents begin."""
         starts = self._next[agents]
         self._next[agents] += size
         return starts
+
+    def put(self, data: Floats, starts: Longs, at: slice, arrays: list[_Numbers]) -> None:
+        """Write the numbers of these agents, of all that have some."""
+        to = starts if self._agents > 1 else starts[at].copy()
+        for numbers in arrays:
+            width = _width(numbers)
+            rows = numbers[0].reshape(-1, width)
+            if self._agents > 1:
+                first = int(to[0]) - self.begin
+                data[self.begin : self.end].reshape(-1, self.size)[at, first : first + width] = rows
+            else:
+                data[to[:, None] + np.arange(width)] = rows
+            to = to + width
 
 
 def pack_problem(problem: Problem) -> ProblemArrays:
@@ -267,47 +284,40 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     """
     N, n = problem.n_agents, problem.dim
     groups = (*problem.objectives, *problem.regularizers, *problem.constraints)
-    codes = {id(group): _code(group.term) for group in groups}
-    # of the first agent, or of all where a term is shared; first what loops read, then what only `measure` does
-    first = {id(group): _arrays(next(group.term.parts(1))[1], n, codes[id(group)]) for group in groups}
-    sizes = {key: [sum(map(_width, part)) for part in parts] for key, parts in first.items()}
     alike = all(len(group.agents) == N for group in groups)
     listed = 1 if alike else N
+    codes = {id(group): _code(group.term) for group in groups}
+    # some agents at a time: first what loops read, then what only `measure` does
+    parts = {id(group): _parts(group, n, codes[id(group)]) for group in groups}
+    heads = {key: next(some) for key, some in parts.items()}
+    sizes = {key: [sum(map(_width, arrays)) for arrays in head[1]] for key, head in heads.items()}
 
     # data: first what is shared, then one stretch per agent of what loops read, then one of what only `measure` does
     def is_shared(group: Group) -> bool:
         return group.term.n_agents is None and len(group.agents) > 1
 
-    totals = np.zeros((2, N), dtype=np.int64)
+    totals = np.zeros((2, listed), dtype=np.int64)
     for group in groups:
         for total, numbers in zip(totals, sizes[id(group)], strict=True):
             if numbers and not is_shared(group):
-                total[group.agents] += numbers
-    common = _Stretches(0, np.array([sum(sum(sizes[id(group)]) for group in groups if is_shared(group))]))
-    own = _Stretches(common.end, totals[0])
-    values = _Stretches(own.end, totals[1])
+                total[group.agents[:listed]] += numbers
+    copies = N if alike else 1
+    common = _Stretches(0, np.array([sum(sum(sizes[id(group)]) for group in groups if is_shared(group))]), 1)
+    own = _Stretches(common.end, totals[0], copies)
+    values = _Stretches(own.end, totals[1], copies)
     data, nobody = np.empty(values.end), np.zeros(1, dtype=np.int64)
 
     def place(group: Group) -> list[Longs]:
-        """Where what loops read begins, and where what only `measure` does."""
-        size = sizes[id(group)]
-        if is_shared(group):
-            places = [common.take(nobody, numbers) for numbers in size]
-        else:
-            places = [part.take(group.agents if numbers else nobody, numbers)
-                      for part, numbers in zip((own, values), size, strict=True)]
-        if group.term.n_agents is None:
-            for start, numbers, arrays in zip(places, size, first[id(group)], strict=True):
-                if numbers:
-                    data[start[0] : start[0] + numbers] = np.concatenate([array.reshape(-1) for array, _ in arrays])
-            return places
-        for at, part in group.term.parts(max(1, _BLOCK // max(1, sum(size)))):
-            for starts, arrays in zip(places, _arrays(part, n, codes[id(group)]), strict=True):
-                to = starts[at].copy()
-                for array, axes in arrays:
-                    width = _width((array, axes))
-                    data[to[:, None] + np.arange(width)] = array.reshape(-1, width)
-                    to += width
+        """Write the numbers; where what loops read begins, and where what only `measure` does."""
+        size, key = sizes[id(group)], id(group)
+        into = (common, common) if is_shared(group) else (own, values)
+        agents = nobody if is_shared(group) else group.agents[:listed]
+        places = [stretches.take(agents, numbers) if numbers else nobody
+                  for stretches, numbers in zip(into, size, strict=True)]
+        for at, arrays in chain([heads[key]], parts[key]):
+            for stretches, starts, some in zip(into, places, arrays, strict=True):
+                if some:
+                    stretches.put(data, starts, at, some)
         return places
 
     costs, limits = _Blocks(listed, problem.objectives), _Blocks(listed, problem.constraints)
@@ -455,6 +465,13 @@ def _arrays(term: Term, dim: int, code: int) -> tuple[list[_Numbers], list[_Numb
         matrix, _ = parts.pop()
         parts += [(np.diagonal(matrix, axis1=-2, axis2=-1), 1)] if code & DIAGONAL else _panels(matrix)
     return parts, []
+
+
+def _parts(group: Group, dim: int, code: int) -> Iterator[tuple[slice, tuple[list[_Numbers], list[_Numbers]]]]:
+    """The arrays of a group's agents, a few at a time."""
+    numbers = sum(math.prod(getattr(group.term, name).shape[-axes:]) for name, axes in group.term._axes.items() if axes)
+    for at, term in group.term.parts(max(1, _BLOCK // max(1, numbers))):
+        yield at, _arrays(term, dim, code)
 
 
 def _panels(P: Floats) -> list[_Numbers]:

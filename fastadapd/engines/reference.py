@@ -6,12 +6,11 @@ and obvious; every other engine must give the same iterates.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from fastadapd._terms import Floats
+from fastadapd._terms import Floats, length, middle
 from fastadapd.engines.packing import (
     BAD_AGENT,
     MOMENTUM,
@@ -290,12 +289,7 @@ def typical(sizes: Floats, mean: float) -> float:
     if not positive.size:
         return 0.0
     quartile = positive[(len(positive) - 1) // 4]
-    return max(min(float(np.median(positive)), max(quartile, mean)), 1e-9 * positive[-1])
-
-
-def length(x: Floats) -> float:
-    """|x|; squares may overflow."""
-    return math.sqrt(x @ x)
+    return max(min(middle(positive), max(quartile, mean)), 1e-9 * positive[-1])
 
 
 def norm(x: Floats) -> float:
