@@ -371,8 +371,9 @@ FA_INLINE int wake_all_unrolled(const fa_problem *problem, const fa_network *net
     const fa_adapd_steps c = *steps;
     const fa_adapd_state t = *state;
     switch (problem->dim) { /* loops of few coordinates cost more than what is in them, unless unrolled */
-    case 1: UNROLLED(1);
     case 2: UNROLLED(2);
+#ifndef FA_FEW_SIZES /* defined for builds that must not take long */
+    case 1: UNROLLED(1);
     case 3: UNROLLED(3);
     case 4: UNROLLED(4);
     case 5: UNROLLED(5);
@@ -382,6 +383,7 @@ FA_INLINE int wake_all_unrolled(const fa_problem *problem, const fa_network *net
     case 9: UNROLLED(9);
     case 10: UNROLLED(10);
     case 20: UNROLLED(20);
+#endif
     default: return wake_all(&p, &g, &c, p.dim, activations, agents, &t, share, &w);
     }
 }

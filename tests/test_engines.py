@@ -1,5 +1,6 @@
 """The compiled engines against the NumPy engine, the specification."""
 
+import functools
 import itertools
 import math
 import os
@@ -19,6 +20,7 @@ from fastadapd.engines import packing
 # about 1e-16 of their terms, and the maps that are iterated (proximal, with steps of the theory) hardly amplify it.
 AGREE = 1e-10
 
+COMPILED = [name for name in ("c", "numba") if name not in MISSING]
 BOUNDS = {"multiplier_bound": 3.0, "jacobian_bound": 8.0}
 ADAPDS = {
     "adaptive": lambda momentum, N, R: fa.methods.ADAPD(momentum=momentum, memory=0),
@@ -68,11 +70,17 @@ def state(solver):
     return solver.checkpoint()["state"]
 
 
-def assert_agree(instance, method, engine, activations, cuts=(), tolerance=AGREE):
+def specified(instance, method, activations):
+    """The NumPy engine's run."""
+    run = solver(instance, method, "numpy")
+    run.run(activations / instance.problem.n_agents)
+    return run
+
+
+def assert_agree(instance, method, engine, activations, cuts=(), tolerance=AGREE, specification=None):
     """Advance the NumPy engine in one piece and the other in pieces, and compare all that either remembers."""
-    N = instance.problem.n_agents
-    specification, other = (solver(instance, method, e) for e in ("numpy", engine))
-    specification.run(activations / N)
+    N, other = instance.problem.n_agents, solver(instance, method, engine)
+    specification = specification or specified(instance, method, activations)
     for a, b in zip((0, *cuts), (*cuts, activations), strict=True):
         other.run((b - a) / N)
     assert_same_state(state(other), state(specification), tolerance)
@@ -96,11 +104,15 @@ def small():
     return instance.problem, instance.network
 
 
+@pytest.mark.skipif(not COMPILED, reason="no compiled engine")
 @pytest.mark.parametrize("method", steady, ids=" ".join)
 @given(instance=alike)
 @settings(max_examples=3, phases=[Phase.generate])  # a smaller example is not worth minutes: the test below finds it
-def test_adapd_agrees_over_10000_activations(compiled, method, instance):
-    assert_agree(instance, adapd(instance, *method), compiled, 10_000)
+def test_adapd_agrees_over_10000_activations(method, instance):
+    options = adapd(instance, *method)
+    specification = specified(instance, options, 10_000)
+    for engine in COMPILED:
+        assert_agree(instance, options, engine, 10_000, specification=specification)
 
 
 @given(instances(), methods, st.lists(st.integers(0, 120), max_size=4).map(sorted))
@@ -253,9 +265,9 @@ def test_least_squares_by_their_gram_matrix_are_as_exact(engine):
     assert (np.abs(2 * x - run.result().x - exact) <= 1e-15 * rounding + 1e-15 * np.abs(x)).all()
 
 
-@pytest.mark.parametrize("N, n", [(1300, 10), (700, 30)])  # unrolled, or not
-def test_a_problem_larger_than_the_cache_agrees(loops, N, n):
-    """There the loops ask memory for the agents that wake next."""
+@functools.cache
+def larger_than_the_cache(N, n, consensus):
+    """An instance, and the specification's run."""
     rng = np.random.default_rng(5)
     A = rng.normal(size=(N, n, n)) / np.sqrt(n)
     problem = fa.Problem(
@@ -265,9 +277,16 @@ def test_a_problem_larger_than_the_cache_agrees(loops, N, n):
             fa.constraints.AffineInequality(rng.normal(size=(N, 2, n)), np.full((N, 2), 0.1)),
         ],
     )
-    for consensus in ("edge", "laplacian"):
-        instance = Instance(problem, fa.Network(fa.graphs.small_world(N, N, rng=0), consensus=consensus), [])
-        assert_agree(instance, fa.methods.ADAPD(memory=0), loops, 2 * N, cuts=(1, 5, N))
+    instance = Instance(problem, fa.Network(fa.graphs.small_world(N, N, rng=0), consensus=consensus), [])
+    return instance, specified(instance, fa.methods.ADAPD(memory=0), 2 * N)
+
+
+@pytest.mark.parametrize("consensus", ["edge", "laplacian"])
+@pytest.mark.parametrize("N, n", [(1300, 10), (700, 30)])  # unrolled, or not
+def test_a_problem_larger_than_the_cache_agrees(loops, N, n, consensus):
+    """There the loops ask memory for the agents that wake next."""
+    instance, specification = larger_than_the_cache(N, n, consensus)
+    assert_agree(instance, fa.methods.ADAPD(memory=0), loops, 2 * N, (1, 5, N), specification=specification)
 
 
 @pytest.mark.parametrize("method", ["ad-apd", "dpda-s"])

@@ -55,8 +55,8 @@ def test_c_library_without_python(tmp_path, name, flags):
 
     def compiled(source):
         target = str(tmp_path / f"{source.stem}.o")
-        run(*cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", *flags, f"-I{ROOT / 'csrc'}", "-c",
-            str(source), "-o", target)
+        run(*cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-DFA_FEW_SIZES", *flags,
+            f"-I{ROOT / 'csrc'}", "-c", str(source), "-o", target)
         return target
 
     program = str(tmp_path / name)
