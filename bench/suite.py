@@ -322,9 +322,11 @@ def compare(rows: Sequence[Row], options: argparse.Namespace) -> list[str]:
             if own[0]["constrained"]:
                 overall.setdefault((n_agents, other), []).extend(ratios)
         lines.append(line)
-    for n_agents in sorted({n for n, _ in overall}):
-        lines.append(f"{'all with constraints':28}{n_agents:>5}{'':>12}" + "".join(
-            f"{_times(float(np.median(overall[n_agents, other])), options.horizon):>14}" for other in others))
+    counts = sorted({n for n, _ in overall})
+    for label, those in [*((str(n), [n]) for n in counts), *([("all", counts)] if len(counts) > 1 else [])]:
+        lines.append(f"{'all with constraints':28}{label:>5}{'':>12}" + "".join(
+            f"{_times(float(np.median([r for n in those for r in overall[n, other]])), options.horizon):>14}"
+            for other in others))
     return lines
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+# what the module signal hands on, without its enumerations, which take twenty microseconds a run
+import _signal as signal  # type: ignore[import-not-found]
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -88,7 +89,8 @@ class Solver:
     record : int, sequence of int or None
         History at every multiple of this many activations, or at these activation counts; None: at the checks. Those
         come every 10 epochs at first, later when 5 % more have passed, but are put off in the first 20 epochs where the
-        start is far off, and while the movement between two extrapolations shows that the residual is not near tol.
+        start is far off, and while the movement between two extrapolations shows that the residual is not near tol: in
+        a run of 200 epochs there may be only four. For curves say how often.
     callback : callable, optional
         Called with a `Result` after every check; raising StopIteration or returning something true stops. With a
         callback no check is put off, so that a run may end a check sooner.
