@@ -46,7 +46,8 @@ def convergence(
     """Draw measures of one or many runs against the work done, one panel per measure, on logarithmic axes.
 
     Runs of one label become one curve: their median, and a band between two percentiles. Where runs recorded at
-    different counts they are interpolated (on the logarithms); a run that stopped earlier keeps its last value.
+    different counts they are interpolated (on the logarithms); a run that stopped earlier keeps its last value. A run
+    that was not told when to record (`record=`) has few points.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def convergence(
     >>> from fastadapd import gallery, plotting
     >>> case = gallery.localization(10, 5, rng=0)
     >>> network = fa.Network(fa.graphs.small_world(10, 10, rng=0))
-    >>> runs = [fa.solve(case.problem, network, rng=seed) for seed in range(3)]
+    >>> runs = [fa.solve(case.problem, network, rng=seed, record=50) for seed in range(3)]
     >>> figure = plotting.convergence({"AD-APD": runs}, ["infeasibility", "residual"])
     >>> [axes.get_title(loc="left") for axes in figure.axes]
     ['Infeasibility', 'Residual']
