@@ -29,7 +29,8 @@ _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "su
 _CHECKPOINT = {"method", "kind", "shape", "state", "extra", "stream", "rows", "next_check", "means", "best",
                "next_proof", "then", "pace", "runtime"}
 _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half as many have passed ...
-_FALL = 0.5  # ... and none where the residual has fallen to this share since the last
+_FALL = 0.5  # ... and none where the residual has fallen to this share since the last ...
+_SURELY = 0.05  # ... or is estimated to have fallen to this one: an estimate may be ten times too small
 _STALL_EPOCHS = 60_000
 _NEAR = 10.0  # times tol: checks begin where the residual is expected below
 _QUICK = 0.1  # the residual hardly falls to a smaller share within 10 epochs ...
@@ -89,8 +90,8 @@ class Solver:
     record : int, sequence of int or None
         History at every multiple of this many activations, or at these activation counts; None: at the checks. Those
         come every 10 epochs at first, later when 5 % more have passed, but are put off in the first 20 epochs where the
-        start is far off, and while the movement between two extrapolations shows that the residual is not near tol: in
-        a run of 200 epochs there may be only four. For curves say how often.
+        start is far off, and while the residual, as the movement between two extrapolations or its last value let
+        expect, is not near tol: in a run of 200 epochs there may be only four. For curves say how often.
     callback : callable, optional
         Called with a `Result` after every check; raising StopIteration or returning something true stops. With a
         callback no check is put off, so that a run may end a check sooner.
@@ -194,7 +195,7 @@ class Solver:
         self._next_check = self._next_mean = 0
         self._status: Status | None = None
         self._runtime = 0.0
-        self._best, self._next_proof = (np.inf, 0), 0
+        self._best, self._next_proof, self._planned = (np.inf, 0), 0, 0  # _planned: when that was
         # there may be a proof at once: boxes that do not meet, or multipliers of an earlier run
         low, high = self._inner.box
         self._residual_then = 0.0 if multipliers is not None or (low > high).any() else np.inf
@@ -397,25 +398,22 @@ class Solver:
         """Put off the check if the start, or the movement, which costs nothing, shows that tol is not near yet."""
         if not self._tol or self._point != "last" or self._callback or self._is_long_ago(now):
             return False
-        movement, (then, residual) = self._run.movement, self._seen
-        periods = (now - then) / (10 * self.problem.n_agents)
-        if self._checked == 0 and 0 < periods <= 2:
-            expected = _SUDDEN * _QUICK**periods * residual
+        period, movement, (then, residual) = 10 * self.problem.n_agents, self._run.movement, self._seen
+        if self._checked == 0 and 0 < now <= 2 * period:
+            movement, expected = None, _SUDDEN * _QUICK ** (now / period) * residual
         elif self._pace is None:
             return False
-        elif movement is not None:
-            expected = self._pace * movement
         else:
-            expected = _QUICK**periods * residual
+            expected = _QUICK ** ((now - then) / period) * residual if movement is None else self._pace * movement
         if not _NEAR * self._tol < expected < np.inf:
             return False
         if now >= self._next_proof:
-            if movement is None or not self._falls(expected):
+            if movement is None or self._checked < self._planned or expected >= _SURELY * self._residual_then:
                 return False
             self._plan_proof(now, expected)
         if movement is not None:
             self._seen = now, expected
-        self._next_check = now + 10 * self.problem.n_agents
+        self._next_check = now + period
         return True
 
     def _is_solved(self, residual: float) -> bool:
@@ -428,7 +426,7 @@ class Solver:
         stalled = self._is_long_ago(now) and self._moved(now) < 0.05
         if now < self._next_proof and not stalled:
             return None
-        falls = self._falls(residual)
+        falls = residual < _FALL * self._residual_then
         self._plan_proof(now, residual)
         if falls and not stalled:
             return None
@@ -458,12 +456,9 @@ class Solver:
             return Status.UNBOUNDED
         return Status.STALLED if stalled else None
 
-    def _falls(self, residual: float) -> bool:
-        """Whether the residual has fallen since the last look for proofs, so that none is needed."""
-        return residual < _FALL * self._residual_then
-
     def _plan_proof(self, now: int, residual: float) -> None:
-        self._residual_then = residual
+        """After a look for proofs, or one that was not necessary."""
+        self._residual_then, self._planned = residual, now
         self._next_proof = now + max(now // 2, _PROOF_EPOCHS * self.problem.n_agents - now)
 
     def _is_long_ago(self, now: int) -> bool:
@@ -619,7 +614,7 @@ class Solver:
             "next_check": self._next_check,
             "means": (self._mean, list(self._means), self._next_mean),
             "best": self._best,
-            "next_proof": (self._next_proof, self._residual_then),
+            "next_proof": (self._next_proof, self._residual_then, self._planned),
             "then": self._then,
             "pace": (self._checked, self._seen, self._pace),
             "runtime": self._runtime,
@@ -654,7 +649,7 @@ class Solver:
             self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
             self._mean, means, self._next_mean = saved["means"]
             self._means = list(means)
-            self._best, (self._next_proof, self._residual_then) = saved["best"], saved["next_proof"]
+            self._best, (self._next_proof, self._residual_then, self._planned) = saved["best"], saved["next_proof"]
             self._certificate = None
             self._then, (self._checked, self._seen, self._pace) = saved["then"], saved["pace"]
             self._runtime, self._last, self._status = saved["runtime"], None, None

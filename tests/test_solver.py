@@ -935,6 +935,34 @@ def test_checks_are_put_off_while_the_run_moves_too_much():
     np.testing.assert_array_equal(seldom.history["residual"][known], often.history["residual"][both])
 
 
+def test_when_a_check_is_put_off(monkeypatch):
+    """What is expected of the residual: its last value over the movement, times the movement as it is now."""
+    run, now, movement = solver(tol=1e-6), 80 * N, []
+    monkeypatch.setattr(type(run._run), "movement", property(lambda _: movement[-1] if movement else None))
+    run.run(0)
+    begin = run._seen[1]
+    assert run._checked == run._planned == 0 and run._next_proof == 75 * N and run._residual_then == begin > 1e-4
+    run._pace = 2.0
+
+    def puts_off(now, expected):
+        movement.append(None if expected is None else expected / 2)
+        return run._puts_off(now)
+
+    assert not puts_off(60 * N, 9e-6) and puts_off(60 * N, 1.1e-5)  # ten times tol is near
+    assert run._next_check == 70 * N and run._seen == (60 * N, pytest.approx(1.1e-5))
+    run._seen = 60 * N, 1e-3
+    assert puts_off(70 * N, None) and not puts_off(80 * N, None)  # not known: a tenth every 10 epochs
+    # a proof is due
+    assert not puts_off(now, 0.06 * begin) and run._next_proof == 75 * N
+    assert puts_off(now, 0.04 * begin) and run._next_proof == 120 * N
+    assert run._residual_then == pytest.approx(0.04 * begin)
+    assert puts_off(110 * N, 1e-3 * begin) and not puts_off(120 * N, 1e-3 * begin)  # not twice without a check
+    run._checked = 110 * N
+    assert puts_off(120 * N, 1e-3 * begin)
+    run._callback = print
+    assert not puts_off(130 * N, 1e-3 * begin)
+
+
 def test_a_run_that_stops_at_an_extrapolation_returns_the_point_it_measured():
     run = solver()
     run.stop = threading.Event()

@@ -217,9 +217,9 @@ class NativeEngine:
         compared = self._plain if scales is None else self._scales
         stride, graph, lambda_ = 0 if x.ndim == 1 else self._dim, ffi.NULL, ffi.NULL
         if multipliers is not None:
-            graph, lambda_ = (self._laplacian if laplacian else self._graph).pointer, _numbers(multipliers)
-        lib.fa_measure(self._problem.pointer, graph, compared.pointer, _numbers(x), stride, _numbers(theta), lambda_,
-                       *self._places, self._work)
+            graph, lambda_ = (self._laplacian if laplacian else self._graph).pointer, _AS_NUMBERS(multipliers)
+        lib.fa_measure(self._problem.pointer, graph, compared.pointer, _AS_NUMBERS(x), stride, _AS_NUMBERS(theta),
+                       lambda_, *self._places, self._work)
         return self._room
 
     def compare(self, memory: Memory, point: Floats, image: Floats, last: Floats | None
@@ -264,10 +264,6 @@ def _give_way() -> None:
         os.sched_yield()
     else:
         time.sleep(0)
-
-
-def _numbers(array: Floats) -> Any:
-    return _AS_NUMBERS(_checked(array, np.float64))
 
 
 def _checked(array: Any, dtype: Any) -> Any:
