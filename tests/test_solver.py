@@ -948,8 +948,8 @@ def test_when_a_check_is_put_off(monkeypatch):
         movement.append(None if expected is None else expected / 2)
         return run._puts_off(now)
 
-    assert not puts_off(60 * N, 9e-6) and puts_off(60 * N, 1.1e-5)  # ten times tol is near
-    assert run._next_check == 70 * N and run._seen == (60 * N, pytest.approx(1.1e-5))
+    assert not puts_off(60 * N, 4.9e-6) and puts_off(60 * N, 5.1e-6)  # five times tol is near
+    assert run._next_check == 70 * N and run._seen == (60 * N, pytest.approx(5.1e-6))
     run._seen = 60 * N, 1e-3
     assert puts_off(70 * N, None) and not puts_off(80 * N, None)  # not known: a tenth every 10 epochs
     # a proof is due
