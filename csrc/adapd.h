@@ -60,7 +60,7 @@ FA_INLINE double consensus_step(const fa_problem *problem, const fa_network *net
 {
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation, reach = 2.0 / rho;
-    if (local && network->is_edge_form) {
+    if (FA_LIKELY(local && network->is_edge_form)) {
         const int64_t *stretch = share ? share->ptr + 3 * i : network->owned_ptr + i;
         const int32_t *row = share ? share->row : network->owned_row;
         const int32_t *neighbour = share ? share->neighbour : network->neighbour;
@@ -68,18 +68,36 @@ FA_INLINE double consensus_step(const fa_problem *problem, const fa_network *net
         const edge_reach by = reach_of(steps);
         double spring = 0.0;
         fa_zero(n, v);
-        for (int64_t o = stretch[0]; o < stretch[1]; ++o) {
-            const int64_t r = row[o], other = neighbour[o];
-            const double *value = network->row_value + (network->same_values ? 0 : 2 * r);
-            const double gamma = steps->gamma[steps->same_gamma ? 0 : r], step = by.step * gamma, ahead = by.ahead * gamma;
-            const double B_ri = value[i > other], B_rj = value[i < other], *FA_RESTRICT x_other = state->x + other * n;
-            double *FA_RESTRICT lambda = state->lambda_ + r * n;
-            spring += 2.0 * gamma * B_ri * B_ri;
+        if (FA_LIKELY(network->same_values && steps->same_gamma)) {
+            /* as by default: B_ri = -B_rj = 1 or -1, to be had without a branch that no one could predict */
+            const double gamma = steps->gamma[0], step = by.step * gamma, ahead = by.ahead * gamma;
+            for (int64_t o = stretch[0]; o < stretch[1]; ++o) {
+                const int64_t r = row[o], other = neighbour[o];
+                const double B_ri = network->row_value[i > other], along = B_ri * step;
+                const double *FA_RESTRICT x_other = state->x + other * n;
+                double *FA_RESTRICT lambda = state->lambda_ + r * n;
+                spring += 2.0 * gamma;
 #pragma omp simd
-            for (int64_t j = 0; j < n; ++j) {
-                const double t = B_ri * x[j] + B_rj * x_other[j], l = lambda[j];
-                lambda[j] = l + step * t;
-                v[j] += B_ri * (l + ahead * t);
+                for (int64_t j = 0; j < n; ++j) {
+                    const double apart = x[j] - x_other[j], l = lambda[j];
+                    lambda[j] = l + along * apart;
+                    v[j] += B_ri * l + ahead * apart;
+                }
+            }
+        } else {
+            for (int64_t o = stretch[0]; o < stretch[1]; ++o) {
+                const int64_t r = row[o], other = neighbour[o];
+                const double *value = network->row_value + (network->same_values ? 0 : 2 * r);
+                const double gamma = steps->gamma[steps->same_gamma ? 0 : r], step = by.step * gamma, ahead = by.ahead * gamma;
+                const double B_ri = value[i > other], B_rj = value[i < other], *FA_RESTRICT x_other = state->x + other * n;
+                double *FA_RESTRICT lambda = state->lambda_ + r * n;
+                spring += 2.0 * gamma * B_ri * B_ri;
+#pragma omp simd
+                for (int64_t j = 0; j < n; ++j) {
+                    const double t = B_ri * x[j] + B_rj * x_other[j], l = lambda[j];
+                    lambda[j] = l + step * t;
+                    v[j] += B_ri * (l + ahead * t);
+                }
             }
         }
         return share ? spring + border_step(network, steps, n, i, state, share, v) : spring;
@@ -127,23 +145,25 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
 {
     const int local = steps->momentum == FA_MOMENTUM_LOCAL;
     const double N = (double)problem->n_agents, rho = steps->relaxation;
-    double *x = state->x + i * n, *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v;
+    double *x = state->x + i * n, *FA_RESTRICT z = w->z, *FA_RESTRICT v = w->v, *FA_RESTRICT pull = w->pull;
     const double *at = x; /* where x_i is between local steps, of which nobody else knows */
 
-    const double spring = consensus_step(problem, network, steps, n, i, previous, state, share, w->y, v);
-    for (int64_t j = 0; j < n; ++j) w->pull[j] = v[j];
-
+    double spring = 0.0;
     for (int32_t step = 1;; ++step) {
-        /* theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i */
+        /* theta_i <- proj(theta_i + sigma_i g^);  v <- J_i' theta_i + grad f_i */
         const double c = local ? (step > 1 || state->wakes[i] > 0 ? 2.0 / rho - 1.0 : 0.0) : (previous == i ? N : 0.0);
+        fa_zero(n, v);
         const double curvature = fa_dual_step(problem, n, i, far, at, steps->sigma[i], steps->adaptive, c, rho, w->y, w->J,
                                               state->theta, state->g_last, v);
         const double tau = steps->adaptive ? 1.0 / (steps->tau[i] + curvature) : steps->tau[i];
+        fa_objective_gradient(problem, n, i, far, at, v, w->y, 0);
+
+        /* pull <- sum_r B_ri lambda_r: it waits for nothing, so it comes last, while the sums and divisions above end */
+        if (step == 1) spring = consensus_step(problem, network, steps, n, i, previous, state, share, w->y, pull);
 
         /* z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far */
-        fa_objective_gradient(problem, n, i, far, at, v, w->y, 0);
 #pragma omp simd
-        for (int64_t j = 0; j < n; ++j) z[j] = at[j] - tau * v[j];
+        for (int64_t j = 0; j < n; ++j) z[j] = at[j] - tau * (v[j] + pull[j]);
         if (fa_not_finite(n, z)) return FA_NOT_FINITE;
         fa_prox(problem, n, i, tau, z);
         if (rho != 1.0) {
@@ -153,9 +173,9 @@ FA_INLINE int activate(const fa_problem *problem, const fa_network *network, con
             if (!sparse) fa_prox(problem, n, i, tau, z); /* back into the set */
         }
         if (step >= steps->local_steps) break;
-        /* on from z:  v <- sum_r B_ri (lambda_r + 2 gamma_r s_r), where s_r has moved by B_ri (z - x_i) */
+        /* on from z:  pull <- sum_r B_ri (lambda_r + 2 gamma_r s_r), where s_r has moved by B_ri (z - x_i) */
         for (int64_t j = 0; j < n; ++j) {
-            v[j] = w->pull[j] += spring * (z[j] - at[j]);
+            pull[j] += spring * (z[j] - at[j]);
             w->at[j] = z[j];
         }
         at = w->at;

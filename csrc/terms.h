@@ -251,10 +251,21 @@ FA_INLINE double fa_relaxed_dual(double theta, double step, double rho, int equa
     return relaxed < least ? least : relaxed;
 }
 
-/* theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far;  g_last <- g,
- * reaction <- reaction + J'theta. sigma_r = sigma, but where `adaptive` every block gets an equal share of it, over |J_b|^2
- * for a quadratic, omega_r over |diag(omega)^(1/2) G|^2 for affine rows. Returns the curvature <theta_i, L_gi>, of theta as it
- * was. y[n] and J[n] are work. */
+/* One row r: theta <- proj(theta + step (g + c (g - g_last))) and rho times as far;  g_last <- g and
+ * reaction <- reaction + theta J_r. */
+FA_INLINE void fa_dual_row(int64_t n, double g, double step, double c, double rho, int equality,
+                           const double *FA_RESTRICT row, double *FA_RESTRICT theta, double *FA_RESTRICT g_last,
+                           double *FA_RESTRICT reaction)
+{
+    const double hat = c != 0.0 ? g + c * (g - *g_last) : g, t = fa_relaxed_dual(*theta, step * hat, rho, equality);
+    *theta = t;
+    *g_last = g;
+    fa_axpy(n, t, row, reaction);
+}
+
+/* The dual step of all rows of agent i at x: step = sigma, but where `adaptive` every block gets an equal share of it, over
+ * |J_b|^2 for a quadratic, omega_r over |diag(omega)^(1/2) G|^2 for affine rows. Returns the curvature <theta_i, L_gi>, of
+ * theta as it was. y[n] and J[n] are work. */
 FA_INLINE double fa_dual_step(const fa_problem *problem, int64_t n, int64_t i, int far, const double *FA_RESTRICT x,
                               double sigma, int adaptive, double c, double rho, double *FA_RESTRICT y,
                               double *FA_RESTRICT J, double *FA_RESTRICT theta, double *FA_RESTRICT g_last,
@@ -262,27 +273,25 @@ FA_INLINE double fa_dual_step(const fa_problem *problem, int64_t n, int64_t i, i
 {
     const int64_t like = fa_like(problem, i);
     const int64_t begin = problem->constraint_ptr[like], end = problem->constraint_ptr[like + 1];
+    const double blocks = (double)(end - begin);
     double curvature = 0.0;
     for (int64_t b = begin; b < end; ++b) {
-        const double *data = fa_data(problem, i, problem->constraint_data[b]), *rows = J;
-        const int64_t first = fa_first(problem, i, b), m = problem->constraint_rows[b];
+        const double *data = fa_data(problem, i, problem->constraint_data[b]);
+        const int64_t first = fa_first(problem, i, b);
         const int32_t kind = problem->constraint_kind[b];
-        const int affine = fa_is_affine(kind);
-        double square = data[0], value = 0.0;
-        if (affine) {
-            rows = data + 1 + 2 * m;
+        if (fa_is_affine(kind)) {
+            const int64_t m = problem->constraint_rows[b];
+            const double *omega = data + 1, *level = omega + m, *row = level + m;
+            const double step = !adaptive ? sigma : data[0] > 0.0 ? sigma / (blocks * data[0]) : 0.0;
+            for (int64_t r = 0; r < m; ++r, row += n)
+                fa_dual_row(n, fa_dot(n, row, x) - level[r], adaptive ? step * omega[r] : step, c, rho,
+                            kind == FA_AFFINE_EQUALITY, row, theta + first + r, g_last + first + r, reaction);
         } else {
-            value = fa_quadratic(n, kind, data, far, x, y, J, &square);
+            double square;
+            const double g = fa_quadratic(n, kind, data, far, x, y, J, &square);
+            const double step = !adaptive ? sigma : square > 0.0 ? sigma / (blocks * square) : 0.0;
             curvature += theta[first] * data[1];
-        }
-        const double step = !adaptive ? sigma : square > 0.0 ? sigma / ((double)(end - begin) * square) : 0.0;
-        for (int64_t r = 0; r < m; ++r, rows += n) {
-            const double g = affine ? fa_dot(n, rows, x) - data[1 + m + r] : value;
-            const double hat = c != 0.0 ? g + c * (g - g_last[first + r]) : g;
-            const double own = adaptive && affine ? step * data[1 + r] : step;
-            theta[first + r] = fa_relaxed_dual(theta[first + r], own * hat, rho, kind == FA_AFFINE_EQUALITY);
-            g_last[first + r] = g;
-            fa_axpy(n, theta[first + r], rows, reaction);
+            fa_dual_row(n, g, step, c, rho, 0, J, theta + first, g_last + first, reaction);
         }
     }
     return curvature;

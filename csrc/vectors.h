@@ -14,10 +14,12 @@
 #define FA_RESTRICT __restrict
 #define FA_INLINE static __forceinline
 #define FA_PREFETCH(address) ((void)(address))
+#define FA_LIKELY(condition) (condition)
 #else
 #define FA_RESTRICT restrict
 #define FA_INLINE static inline __attribute__((always_inline))
 #define FA_PREFETCH(address) __builtin_prefetch(address)
+#define FA_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #endif
 
 /* A number that another thread may write, or read, meanwhile: relaxed and atomic. An aligned volatile double is that for

@@ -847,6 +847,23 @@ def _flat(state: ADAPDState) -> ADAPDState:
 
 
 @_inlined
+def _incidence_step(B_ri: float, step: float, ahead: float, x: Floats, x_other: Floats, lambda_r: Floats,
+                    v: Floats) -> None:
+    """`_edge_step` where B_ri = -B_rj = 1 or -1."""
+    _unaliased()
+    n, B4, minus4, step4, ahead4 = v.size, _spread(B_ri), _spread(-1.0), _spread(B_ri * step), _spread(ahead)
+    for j in range(0, _whole(n), 4):
+        apart4, lambda4 = _madd(_load(x, j), minus4, _load(x_other, j)), _load(lambda_r, j)
+        _store(lambda_r, j, _madd(lambda4, step4, apart4))
+        _store(v, j, _madd(_madd(_load(v, j), ahead4, apart4), B4, lambda4))
+    for k in range(n & 3):
+        j = _whole(n) + k
+        apart, before = x[j] - x_other[j], lambda_r[j]
+        lambda_r[j] = before + B_ri * step * apart
+        v[j] += B_ri * before + ahead * apart
+
+
+@_inlined
 def _edge_step(B_ri: float, B_rj: float, step: float, ahead: float, x: Floats, x_other: Floats, lambda_r: Floats,
                v: Floats) -> None:
     """v <- v + B_ri (lambda_r + ahead s) with s = B_ri x_i + B_rj x_j, then lambda_r <- lambda_r + step s."""
@@ -881,15 +898,15 @@ def _move(held: float, x_sum: Floats, dx: Floats, x: Floats, z: Floats) -> None:
 
 
 @_inlined
-def _descend(tau: float, x: Floats, v: Floats, z: Floats) -> None:
-    """z <- x - tau v"""
+def _descend(tau: float, x: Floats, v: Floats, pull: Floats, z: Floats) -> None:
+    """z <- x - tau (v + pull)"""
     _unaliased()
     n, minus4 = x.size, _spread(-tau)
     for j in range(0, _whole(n), 4):
-        _store(z, j, _madd(_load(x, j), minus4, _load(v, j)))
+        _store(z, j, _madd(_load(x, j), minus4, _add(_load(v, j), _load(pull, j))))
     for k in range(n & 3):
         j = _whole(n) + k
-        z[j] = x[j] - tau * v[j]
+        z[j] = x[j] - tau * (v[j] + pull[j])
 
 
 @_inlined
@@ -924,6 +941,14 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
         step, ahead = (steps.local_reach, steps.local_reach + 2.0) if steps.local_steps > 1 else (rho, 2.0)
         _zero(v)
         x = _part(state.x, i * n, n)
+        if network.same_values != 0 and steps.same_gamma != 0:
+            gamma = steps.gamma[0]
+            for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
+                r, other = np.int64(network.owned_row[o]), np.int64(network.neighbour[o])
+                spring += 2.0 * gamma
+                _incidence_step(network.row_value[int(i > other)], step * gamma, ahead * gamma, x,
+                                _part(state.x, other * n, n), _part(state.lambda_, r * n, n), v)
+            return spring
         for o in range(network.owned_ptr[i], network.owned_ptr[i + 1]):
             r, other = np.int64(network.owned_row[o]), np.int64(network.neighbour[o])
             values = _part(network.row_value, 0 if network.same_values != 0 else 2 * r, 2)
@@ -957,8 +982,8 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
 
 
 @_inlined
-def _go_on(spring: float, z: Floats, pull: Floats, at: Floats, v: Floats) -> None:
-    """pull <- pull + spring (z - at), v <- pull and at <- z: on from z.
+def _go_on(spring: float, z: Floats, pull: Floats, at: Floats) -> None:
+    """pull <- pull + spring (z - at) and at <- z: on from z.
 
     That is sum_r B_ri (lambda_r + 2 gamma_r s_r), where s_r has moved by B_ri (z - at).
     """
@@ -966,14 +991,11 @@ def _go_on(spring: float, z: Floats, pull: Floats, at: Floats, v: Floats) -> Non
     n, spring4, minus4 = z.size, _spread(spring), _spread(-1.0)
     for j in range(0, _whole(n), 4):
         z4 = _load(z, j)
-        pull4 = _madd(_load(pull, j), spring4, _madd(z4, minus4, _load(at, j)))
-        _store(pull, j, pull4)
-        _store(v, j, pull4)
+        _store(pull, j, _madd(_load(pull, j), spring4, _madd(z4, minus4, _load(at, j))))
         _store(at, j, z4)
     for k in range(n & 3):
         j = _whole(n) + k
         pull[j] += spring * (z[j] - at[j])
-        v[j] = pull[j]
         at[j] = z[j]
 
 
@@ -985,10 +1007,8 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
     k, previous, adaptive = state.counters[0] + 1, state.counters[1], steps.adaptive != 0
     x, x_sum, dx, v, z = _part(state.x, i * n, n), _part(state.x_sum, i * n, n), state.dx, w.v, w.z
 
-    spring = _consensus_step(problem, network, steps, i, previous, state, w.y, v)
-    at = w.at  # where x_i is between local steps, of which nobody else knows
+    spring, at = 0.0, w.at  # where x_i is between local steps, of which nobody else knows
     _copy(x, at)
-    _copy(v, w.pull)
     if local:
         c = 2.0 / rho - 1.0 if state.wakes[i] > 0 else 0.0
     else:
@@ -996,14 +1016,19 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
 
     step = 1
     while True:
-        # theta_i <- proj(theta_i + sigma_i g^);  v <- sum_r B_ri lambda_r + J_i' theta_i
+        # theta_i <- proj(theta_i + sigma_i g^);  v <- J_i' theta_i + grad f_i
+        _zero(v)
         curvature = _dual_step(problem, i, far, at, steps.sigma[i], adaptive, c, rho, w.y, w.J, state.theta,
                                state.g_last, v)
         tau = 1.0 / (steps.tau[i] + curvature) if adaptive else steps.tau[i]
+        _objective_gradient(problem, i, far, at, v, w.y, False)
+
+        # pull <- sum_r B_ri lambda_r: it waits for nothing, so it comes last, while the sums and divisions above end
+        if step == 1:
+            spring = _consensus_step(problem, network, steps, i, previous, state, w.y, w.pull)
 
         # z = prox(x_i - tau_i [grad f_i + J_i' theta_i + sum_r B_ri lambda_r]), and rho times as far
-        _objective_gradient(problem, i, far, at, v, w.y, False)
-        _descend(tau, at, v, z)
+        _descend(tau, at, v, w.pull, z)
         if not _finite(z):
             return NOT_FINITE
         _prox(problem, i, tau, z)
@@ -1017,7 +1042,7 @@ def _activate(problem: ProblemArrays, network: NetworkArrays, steps: ADAPDSteps,
         if step >= steps.local_steps:
             break
         step, c = step + 1, 2.0 / rho - 1.0
-        _go_on(spring, z, w.pull, at, v)
+        _go_on(spring, z, w.pull, at)
 
     # iterates since_i .. k-1 of agent i were x_i; iterate k is z
     _move(float(k - state.since[i]), x_sum, dx, x, z)

@@ -122,7 +122,7 @@ class NativeEngine:
         self._dim, self._room = problem.dim, packing.room(problem)
         self._problem = _Struct("fa_problem", arrays)
         self._graph = _Struct("fa_network", packing.pack_network(network))
-        self._work_array = np.zeros(lib.fa_work_size(self._problem.pointer))
+        self._work_array = packing.aligned(lib.fa_work_size(self._problem.pointer))
         self._work = ffi.from_buffer("double[]", self._work_array)
         self._places = [_AS_NUMBERS(part) for part in self._room]
         self._plain = _Struct("fa_scales", packing.plain_scales(problem))

@@ -6,7 +6,7 @@ Every tuple below is the C struct of the same fields; the header documents lengt
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
@@ -47,6 +47,7 @@ PANEL = 4  # rows of a panel of a symmetric matrix
 DIAGONAL, GRAM = 16, 32  # what a diagonal matrix, and least squares with A'A, add to the code of a term
 OK, NOT_FINITE, BAD_AGENT = 0, -1, -2
 _BLOCK = 1 << 16  # numbers placed at a time
+_LINE = 8  # numbers of a cache line
 _Numbers = tuple[Floats, int]  # with the number of axes for one agent
 _HEAVY = 1e4  # times the median square of a row of least squares
 MOMENTUM = {"global": 0, "local": 1}
@@ -208,6 +209,13 @@ class Memory(NamedTuple):
     gamma: Floats
 
 
+def aligned(size: int, make: Callable[[int], Floats] = np.zeros) -> Floats:
+    """So many numbers, the first at the beginning of a cache line: fewer loads of four cross from one to the next."""
+    array = make(size + _LINE)
+    skipped = -(array.__array_interface__["data"][0] // array.itemsize) % _LINE
+    return array[skipped : skipped + size]
+
+
 def room(problem: Problem) -> Measured:
     """Where a compiled engine puts what it measures: parts of one array."""
     N = problem.n_agents
@@ -305,7 +313,7 @@ def pack_problem(problem: Problem) -> ProblemArrays:
     common = _Stretches(0, np.array([sum(sum(sizes[id(group)]) for group in groups if is_shared(group))]), 1)
     own = _Stretches(common.end, totals[0], copies)
     values = _Stretches(own.end, totals[1], copies)
-    data, nobody = np.empty(values.end), np.zeros(1, dtype=np.int64)
+    data, nobody = aligned(values.end, np.empty), np.zeros(1, dtype=np.int64)
 
     def place(group: Group) -> list[Longs]:
         """Write the numbers; where what loops read begins, and where what only `measure` does."""

@@ -42,7 +42,7 @@ from fastadapd._terms import Floats
 from fastadapd.anderson import Anderson
 from fastadapd.clocks import SplitStream, Stream
 from fastadapd.engines import Engine, Threaded
-from fastadapd.engines.packing import MOMENTUM, ADAPDState, ADAPDSteps, Measured, Scales
+from fastadapd.engines.packing import MOMENTUM, ADAPDState, ADAPDSteps, Measured, Scales, aligned
 from fastadapd.errors import InvalidOptionError, as_number, is_name
 from fastadapd.methods._base import Method, Run, Start
 from fastadapd.metrics import mean_of, own_distances
@@ -181,7 +181,7 @@ class _ADAPDRun(Run):
         self._engine, self._network, self.steps = engine, network, steps
         self._has_last = network.form == "node" and steps.momentum == MOMENTUM["local"]
         # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and g(x), which follows
-        self._point = np.zeros(N * n + R * n + 2 * M)
+        self._point = aligned(N * n + R * n + 2 * M)
         ends = [0, N * n, (N + R) * n, (N + R) * n + M, None]
         parts = [self._point[first:end] for first, end in pairwise(ends)]
         self.state = ADAPDState(
@@ -189,7 +189,7 @@ class _ADAPDRun(Run):
             wakes=np.zeros(N, dtype=np.int64),
             since=np.ones(N, dtype=np.int64),
             x=parts[0].reshape(N, n),
-            x_sum=np.zeros((N, n)),
+            x_sum=aligned(N * n).reshape(N, n),
             dx=np.zeros(n),
             theta=parts[2],
             g_last=parts[3],
