@@ -173,6 +173,15 @@ def loops(request):
     native.choose_simd("best")
 
 
+def with_weights(instance):
+    """The same with a consensus matrix of the user's, in edge form, in which every edge has a weight of its own."""
+    B = instance.network.consensus_matrix
+    weights = np.random.default_rng(0).uniform(0.5, 2, (B.shape[0], 1))
+    network = fa.Network(instance.network.edges, consensus=B.multiply(weights))
+    assert network.form == "edge" and network.n_rows == B.shape[0]
+    return Instance(instance.problem, network, [])
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 8, 13, 20, 21])
 def test_every_instruction_set_agrees(loops, n):
     """Sizes around those of panels and vectors, and those that are unrolled."""
@@ -180,6 +189,7 @@ def test_every_instruction_set_agrees(loops, n):
         instance = random_instance(["Quadratic", "LeastSquares"], "Box", sorted(CONSTRAINTS), n=n, rows=rows, seed=seed)
         for method in (fa.methods.ADAPD(memory=0), fa.methods.ADAPD(momentum="global", steps="theory", **BOUNDS)):
             assert_agree(instance, method, loops, 100)
+        assert_agree(with_weights(instance), fa.methods.ADAPD(memory=0), loops, 100)
         assert_agree(instance, fa.methods.DPDA(**BOUNDS), loops, 60)
         assert_measures_agree(instance, loops, seed, shared=False)
 
@@ -324,12 +334,8 @@ def test_lists_of_one_agent_or_of_all_are_the_same_bit_for_bit(compiled, method,
 
 @pytest.mark.parametrize("momentum", ["local", "global"])
 def test_a_matrix_with_a_weight_for_every_edge_agrees(compiled, momentum):
-    instance = random_instance(["Quadratic"], "Box", ["AffineInequality"], N=6, n=3)
-    B = instance.network.consensus_matrix
-    weights = np.random.default_rng(0).uniform(0.5, 2, (B.shape[0], 1))
-    network = fa.Network(instance.network.edges, consensus=B.multiply(weights))
-    assert network.form == "edge" and network.n_rows == B.shape[0]
-    assert_agree(Instance(instance.problem, network, []), adapd(instance, "fixed", momentum), compiled, 300, (7,))
+    instance = with_weights(random_instance(["Quadratic"], "Box", ["AffineInequality"], N=6, n=3))
+    assert_agree(instance, adapd(instance, "fixed", momentum), compiled, 300, (7,))
 
 
 @given(instances(), dpdas)

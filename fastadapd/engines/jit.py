@@ -855,7 +855,7 @@ def _incidence_step(B_ri: float, step: float, ahead: float, x: Floats, x_other: 
     for j in range(0, _whole(n), 4):
         apart4, lambda4 = _madd(_load(x, j), minus4, _load(x_other, j)), _load(lambda_r, j)
         _store(lambda_r, j, _madd(lambda4, step4, apart4))
-        _store(v, j, _madd(_madd(_load(v, j), ahead4, apart4), B4, lambda4))
+        _store(v, j, _add(_load(v, j), _madd(_mul(B4, lambda4), ahead4, apart4)))
     for k in range(n & 3):
         j = _whole(n) + k
         apart, before = x[j] - x_other[j], lambda_r[j]

@@ -38,15 +38,16 @@ static fa_network network = {
 };
 static fa_adapd_steps steps = {.momentum = FA_MOMENTUM_LOCAL, .relaxation = 1, .tau = tau, .sigma = tau, .gamma = gamma_};
 
-/* Row i of the edge form is x_i - x_{i+1}, the lower number first; where the two have different workers, agent i updates it. */
+/* Row i of the edge form is x_i - x_{i+1}, the lower number first (without same_values; else all rows are lower less higher);
+ * where the two have different workers, agent i updates it. */
 static void edge_form(void)
 {
-    network.is_edge_form = 1;
+    network.is_edge_form = 1, network.same_values = steps.same_gamma;
     for (int32_t i = 0; i < N; ++i) {
         const int32_t before = (i + N - 1) % N, first = i % OWN == 0, last = i % OWN == OWN - 1;
         const int32_t after = (i + 1) % N, turned = after < i;
         row_agent[2 * i] = turned ? after : i, row_agent[2 * i + 1] = turned ? i : after;
-        row_value[2 * i] = turned ? -1 : 1, row_value[2 * i + 1] = turned ? 1 : -1;
+        row_value[2 * i] = turned && !network.same_values ? -1 : 1, row_value[2 * i + 1] = -row_value[2 * i];
         row_ptr[i + 1] = owned_ptr[i + 1] = 2 * (i + 1);
         owned_row[2 * i] = before, owned_row[2 * i + 1] = i;
         neighbour[2 * i] = before, neighbour[2 * i + 1] = after;
@@ -62,7 +63,7 @@ static void edge_form(void)
 /* Row i of the node form is 2 x_i - x_{i-1} - x_{i+1}. */
 static void node_form(void)
 {
-    network.is_edge_form = 0;
+    network.is_edge_form = network.same_values = 0;
     for (int32_t i = 0; i < N; ++i) {
         for (int32_t e = 0; e < 3; ++e) {
             row_agent[3 * i + e] = (i + N - 1 + e) % N;
