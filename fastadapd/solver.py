@@ -7,7 +7,7 @@ import _signal as signal  # type: ignore[import-not-found]
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -653,6 +653,11 @@ class Solver:
             self._certificate = None
             self._then, (self._checked, self._seen, self._pace) = saved["then"], saved["pace"]
             self._runtime, self._last, self._status = saved["runtime"], None, None
+
+    def __reduce__(self) -> NoReturn:
+        # copy, deepcopy and pickle: two solvers would share one state, or the engine's memory would be lost
+        raise TypeError("a Solver cannot be copied or pickled; make another one with the same problem, network and "
+                        "options, and give its restore() what checkpoint() of this one returns")
 
     def _bar(self, end: int) -> Any:
         if not self._progress:

@@ -1,5 +1,6 @@
 """The driver: reproducible whatever the engine and the pieces, honest about what it found, and quiet to stop."""
 
+import copy
 import dataclasses
 import pickle
 import signal
@@ -120,6 +121,12 @@ def test_a_checkpoint_remembers_the_clock(clock):
     second.restore(first.checkpoint())
     second.run(69)
     assert_same(second.result(), whole.result())
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_solver_is_saved_by_its_checkpoint_only(copied):
+    with pytest.raises(TypeError, match=r"a Solver cannot be copied or pickled; .* checkpoint\(\)"):
+        copied(solver())
 
 
 def test_checkpoints_that_do_not_fit():
