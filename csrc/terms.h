@@ -252,12 +252,13 @@ FA_INLINE double fa_relaxed_dual(double theta, double step, double rho, int equa
 }
 
 /* One row r: theta <- proj(theta + step (g + c (g - g_last))) and rho times as far;  g_last <- g and
- * reaction <- reaction + theta J_r. */
+ * reaction <- reaction + theta J_r. The step is 0 where J_r is: an inequality that is not active there has multiplier 0. */
 FA_INLINE void fa_dual_row(int64_t n, double g, double step, double c, double rho, int equality,
                            const double *FA_RESTRICT row, double *FA_RESTRICT theta, double *FA_RESTRICT g_last,
                            double *FA_RESTRICT reaction)
 {
-    const double hat = c != 0.0 ? g + c * (g - *g_last) : g, t = fa_relaxed_dual(*theta, step * hat, rho, equality);
+    const double hat = c != 0.0 ? g + c * (g - *g_last) : g;
+    const double t = step == 0.0 && !equality && g < 0.0 ? 0.0 : fa_relaxed_dual(*theta, step * hat, rho, equality);
     *theta = t;
     *g_last = g;
     fa_axpy(n, t, row, reaction);

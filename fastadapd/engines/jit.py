@@ -704,8 +704,9 @@ def _dual_step(problem: ProblemArrays, i: int, far: bool, x: Floats, sigma: floa
     """theta_r <- proj(theta_r + sigma_r (g_r + c (g_r - g_last_r))) and rho times as far.
 
     Then g_last <- g and reaction <- reaction + J'theta. sigma_r = sigma, but where `adaptive` every block gets an equal
-    share of it, over |J_b|^2 for a quadratic, omega_r over |diag(omega)^(1/2) G|^2 for affine rows. Returns the
-    curvature <theta_i, L_gi>, of theta as it was. y[n] and J[n] are work.
+    share of it, over |J_b|^2 for a quadratic, omega_r over |diag(omega)^(1/2) G|^2 for affine rows. It is 0 where J_r
+    is: an inequality that is not active there has multiplier 0. Returns the curvature <theta_i, L_gi>, of theta as it
+    was. y[n] and J[n] are work.
     """
     n, like = problem.dim, _like(problem, i)
     begin, end = problem.constraint_ptr[like], problem.constraint_ptr[like + 1]
@@ -728,7 +729,9 @@ def _dual_step(problem: ProblemArrays, i: int, far: bool, x: Floats, sigma: floa
                 g = _dot(x, J_r) - h[row]
             hat = g + c * (g - g_last[r]) if c != 0.0 else g
             own = step * omega[row] if adaptive and affine else step
-            theta[r] = _relaxed_dual(theta[r], own * hat, rho, kind == AFFINE_EQUALITY)
+            equality = kind == AFFINE_EQUALITY
+            idle = own == 0.0 and not equality and g < 0.0
+            theta[r] = 0.0 if idle else _relaxed_dual(theta[r], own * hat, rho, equality)
             g_last[r] = g
             _axpy(theta[r], J_r, reaction)
     return curvature

@@ -130,6 +130,8 @@ class ReferenceEngine:
             tau, sigma = steps.tau[i], steps.sigma[i]
         step = self._project_dual(i, theta + sigma * (g + momentum * (g - state.g_last[rows]))) - theta
         theta[:] = self._project_dual(i, theta + rho * step)
+        # where a row of the Jacobian is 0 so is its sigma, and its multiplier if it is not active
+        theta[(sigma == 0) & (g < 0) & ~self._equality(i)] = 0.0
         state.g_last[rows] = g
 
         z = x - tau * (self._gradient(i, x) + J.T @ theta + pull)
