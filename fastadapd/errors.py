@@ -31,7 +31,7 @@ class EngineError(FastadapdError, RuntimeError):
 def as_number(name: str, value: Any) -> float:
     """The value of an option that is one number."""
     try:
-        if isinstance(value, (str, bytes)):
+        if isinstance(value, (str, bytes, bool, np.bool_)):
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):

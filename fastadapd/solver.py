@@ -43,16 +43,17 @@ _MESSAGES = {
     Status.MAX_EPOCHS: "Stopped after {epochs:g} epochs with residual {residual:.2e} above tol = {tol:.1e}; "
                        "raise max_epochs, or look at history['residual'].",
     Status.TIME_LIMIT: "Stopped at the time limit with residual {residual:.2e} above tol = {tol:.1e}.",
-    Status.DIVERGED: "Diverged: an iterate is no longer finite after {epochs:g} epochs; take shorter steps, "
-                     "or steps='adaptive'.",
+    Status.DIVERGED: "Diverged: an iterate is no longer finite after {epochs:g} epochs; take shorter steps "
+                     "or steps='adaptive', and where they are, local_steps=1.",
     Status.INTERRUPTED: "Interrupted after {epochs:g} epochs with residual {residual:.2e}.",
     Status.STOPPED: "Stopped by the callback after {epochs:g} epochs with residual {residual:.2e}.",
-    Status.INFEASIBLE: "Infeasible: the constraints of {agents} leave no point within {radius:.1e} of x; "
+    Status.INFEASIBLE: "Infeasible: the constraints of {agents} leave no point{within}; "
                        "result.certificate has the proof.",
-    Status.UNBOUNDED: "Unbounded: the total cost falls along result.certificate.direction up to a distance of "
-                      "{radius:.1e} at least; constrain the decision of {agents}.",
+    Status.UNBOUNDED: "Unbounded: the total cost falls along result.certificate.direction{so_far}; "
+                      "constrain the decision of {agents}.",
     Status.STALLED: "Stalled: the residual {residual:.2e} has not become smaller for three quarters of {epochs:g} "
-                    "epochs; tol = {tol:.1e} may be out of reach of double precision, or the problem badly scaled.",
+                    "epochs; tol = {tol:.1e} may be out of reach of double precision, the problem badly scaled, or "
+                    "the order of the activations an unlucky one (another rng has another).",
     Status.END_OF_CLOCK: "The recorded activations ended after {epochs:g} epochs with residual {residual:.2e}.",
 }
 
@@ -326,8 +327,7 @@ class Solver:
         time_limit : float, optional
             Seconds for this call.
         """
-        if not 0 <= as_number("epochs", epochs) < np.inf:
-            raise InvalidOptionError(f"epochs is {epochs}; it must be 0 or positive, and finite")
+        check_epochs("epochs", epochs)
         if time_limit is not None and not as_number("time_limit", time_limit) > 0:
             raise InvalidOptionError(f"time_limit is {time_limit}; it must be a positive number of seconds")
         began = time.perf_counter()
@@ -524,10 +524,15 @@ class Solver:
         return int(self._record_at[k]) if k < len(self._record_at) else None
 
     def _asked_to_stop(self) -> bool:
+        assert self._callback is not None
         try:
-            return bool(self._callback(self.result()))  # type: ignore[misc]
+            answer = self._callback(self.result())
         except StopIteration:
             return True
+        if np.ndim(answer):
+            raise InvalidOptionError(f"callback returned {type(answer).__name__} with {np.size(answer)} entries; it "
+                                     "must return True to stop, and else False or nothing")
+        return bool(answer)
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -562,6 +567,7 @@ class Solver:
         fun = self._evaluate.fun(mean)
         solved = self._is_solved(measures.residual)
         status = Status.SOLVED if solved else Status.MAX_EPOCHS if self._status is None else self._status
+        radius = self._certificate.radius if self._certificate else np.inf
         columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_HISTORY)
         history = {name: np.array(column, dtype=np.int64 if k < 3 else np.float64)
                    for k, (name, column) in enumerate(zip(_HISTORY, columns, strict=True))}
@@ -585,7 +591,8 @@ class Solver:
             message=_MESSAGES[status].format(
                 residual=measures.residual, tol=self._tol, epochs=now / N,
                 agents=_named(self._certificate.agents) if self._certificate else "",
-                radius=self._certificate.radius if self._certificate else 0.0),
+                within=f" within {radius:.1e} of x" if radius < np.inf else "",
+                so_far=f" up to a distance of {radius:.1e} at least" if radius < np.inf else " without end"),
             certificate=self._certificate if status in (Status.INFEASIBLE, Status.UNBOUNDED) else None,
             history=history,
             method=self._method.name,
@@ -739,6 +746,12 @@ def _named(agents: tuple[int, ...]) -> str:
     return f"agent {shown[0]}" if len(shown) == 1 else f"agents {', '.join(shown[:-1])} and {shown[-1]}"
 
 
+def check_epochs(name: str, epochs: float) -> None:
+    """Raise InvalidOptionError for what is no number of epochs to run."""
+    if not 0 <= as_number(name, epochs) < np.inf:
+        raise InvalidOptionError(f"{name} is {epochs}; it must be 0 or positive, and finite")
+
+
 def _generator(rng: Any) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
@@ -816,6 +829,7 @@ def solve(
     >>> result.success, result.x.round(4)
     (True, array([1.5, 1. ]))
     """
+    check_epochs("max_epochs", max_epochs)
     solver = Solver(
         problem, network, method=method, engine=engine, rng=rng, clock=clock, x0=x0, multipliers=multipliers,
         consensus_multipliers=consensus_multipliers, tol=tol, optimal_value=optimal_value, point=point, record=record,

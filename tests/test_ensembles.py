@@ -88,6 +88,7 @@ def test_ctrl_c_ends_all():
     ((PROBLEMS, NETWORKS[:2]), {}, "sequences differ in length: problems has 5, networks has 2"),
     ((PROBLEMS, NETWORKS), {"rng": [1]}, "sequences differ in length: problems has 5, networks has 5, rng has 1"),
     ((PROBLEMS, NETWORKS), {"workers": 0}, "workers is 0; it must be a positive integer"),
+    ((PROBLEMS, NETWORKS), {"max_epochs": np.nan}, "^max_epochs is nan; it must be 0 or positive, and finite"),
 ])
 def test_options_that_are_refused(arguments, options, message):
     with pytest.raises(fa.InvalidOptionError, match=message):

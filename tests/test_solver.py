@@ -549,6 +549,7 @@ def test_infeasible_with_a_proof(problem):
         and "Infeasible: the constraints of agent" in result.message
     )
     proof = result.certificate
+    assert ("leave no point within" in result.message) == (proof.radius < np.inf)
     assert proof.kind == "infeasible" and proof.direction is None and set(proof.agents) <= {0, 1, 2}
     x = cp.Variable(2)
     lowest, boxes = 0, [cp.abs(x - result.x) <= proof.radius]
@@ -567,6 +568,7 @@ def test_unbounded_with_a_direction():
     problem = fa.Problem(fa.objectives.Linear([[1.0, 2.0], [0, 0], [3.0, -1]]))
     result = fa.solve(problem, path(3), rng=0, max_epochs=1_000_000)
     assert result.status == fa.Status.UNBOUNDED and not result.success and "Unbounded" in result.message
+    assert ("without end" in result.message) == (result.certificate.radius == np.inf)
     direction = result.certificate.direction
     np.testing.assert_allclose(np.linalg.norm(direction), 1)
     values = [problem.values(result.x + t * direction).sum() for t in (0, 1e3, 1e6)]
@@ -871,6 +873,12 @@ def test_an_error_in_a_callback_comes_out():
     assert signal.getsignal(signal.SIGINT) is handler and run.result().epochs == 10
 
 
+@pytest.mark.parametrize("answer", [np.array([True, False]), [1], (None, None)])
+def test_a_callback_that_answers_with_several(answer):
+    with pytest.raises(fa.InvalidOptionError, match=r"callback returned .* entries; it must return True to stop"):
+        solver(callback=lambda _: answer).run(100)
+
+
 @pytest.mark.parametrize("method", ["ad-apd", METHODS["dpda-s"]])
 def test_the_progress_bar_shows_epochs(method, capsys):
     solver(method, progress=True).run(200)
@@ -1142,6 +1150,7 @@ ZERO = np.zeros(3)
         ({"clock": [[1], [2, 3]]}, r"clock is \[\[1\], \[2, 3\]\]; it must be one axis of integers"),
         ({"engine": ["c"]}, r"engine: \['c'\] is not known"),
         ({"point": np.zeros(2)}, "point: array.* is not known"),
+        ({"tol": True}, "tol is True; it must be a number"),
         ({"callback": 3}, "callback is 3; it must be a function of a Result"),
         ({"multipliers": 3}, "multipliers is 3; it must be a sequence of an array for each agent"),
         ({"multipliers": np.array(3)}, "multipliers is array.3.; it must be a sequence"),
@@ -1169,8 +1178,10 @@ def test_arguments_that_are_refused(arguments, message):
 @pytest.mark.parametrize("epochs", [-1, np.nan, np.inf])
 @pytest.mark.parametrize("time_limit", [None, 1])
 def test_epochs_that_are_refused(epochs, time_limit):
-    with pytest.raises(fa.InvalidOptionError, match=f"epochs is {epochs}; it must be 0 or positive, and finite"):
+    with pytest.raises(fa.InvalidOptionError, match=f"^epochs is {epochs}; it must be 0 or positive, and finite"):
         solver().run(epochs, time_limit=time_limit)
+    with pytest.raises(fa.InvalidOptionError, match=f"^max_epochs is {epochs}; it must be 0 or positive, and finite"):
+        fa.solve(PROBLEM, NETWORK, max_epochs=epochs, time_limit=time_limit)
 
 
 @pytest.mark.parametrize("time_limit", [0, -1, np.nan])
