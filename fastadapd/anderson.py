@@ -20,10 +20,10 @@ _OLD = 0.03  # added to the squared lengths of differences of an earlier map: ne
 _DOUBT = 10.0  # times its size: so far may the residual move before its products are computed, not carried on
 _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers are not unique they could run off
 _FLAT = 0.01  # a residual that changes by less drifts along a line: go on there, twice as far every time
-_STALE = 100  # so many steps in which the residual does not fall to _PROGRESS: from then on each is _LONGER, ...
-_TRIES = 12  # ... and _LONGER again after so many
-_LONGER = 10
-_LONGEST = 100
+_STALE = 100  # so many steps in which the residual does not fall to _PROGRESS, ...
+_TRIES = 12  # ... or so many longer ones: stuck, and from then on steps are T so many times in a row,
+_SPANS = 1, 1, 10, 10, 100, 100  # one after the other, and from the beginning
+_RUNAWAY = 1e3  # a residual that grows to so many times what it was: stuck at once, and back to where it was that
 _CUTS = 8  # so many extrapolations in a row cut to that length, ...
 _PROGRESS = 0.7  # ... while the residual does not fall to this share, lead astray ...
 _REST = 10  # ... and are taken back; then so many steps go without
@@ -38,8 +38,9 @@ class Anderson:
     ``T(u) - dT gamma`` where gamma minimizes ``|r - dr gamma|``. The differences dr, of length 1, and dT are kept in
     single precision: that costs a little of the extrapolation, nothing of the fixed point. Where r hardly changes, as
     between two changes of the active constraints of a degenerate problem, the next point is ``T(u) + r``, then
-    ``T(u) + 2 r``, ``T(u) + 4 r``, ... Where no progress is made, T is replaced by ten times T in a row, then a hundred
-    times, until there is: slow turns, which faster ones hide from step to step, show.
+    ``T(u) + 2 r``, ``T(u) + 4 r``, ... Where no progress is made, the map should change (`stuck`), and if that does
+    not help, T is replaced by ten times T in a row, then a hundred times, until there is: slow turns, which faster ones
+    hide from step to step, show.
 
     Parameters
     ----------
@@ -59,6 +60,11 @@ class Anderson:
         The last residual, scaled.
     movement : float
         Its norm.
+    stuck : bool
+        Whether the last call of `mix` found that there has been no progress for long, and returned the image, or that
+        the point runs off. T itself may be what does not converge: the next point may be the first of another map.
+    runs_off : bool
+        Whether it found the latter: it has returned the image from before then.
     sums : int
         How many sums over all coordinates the last call of `mix` needed: products of r (though they may be carried on),
         dr and dT with those in memory (of dT for the length of what it moves), and four norms; within a long step one
@@ -78,9 +84,10 @@ class Anderson:
         self._last: _Pair | None = None  # residual and image
         self._norm = self._smallest = np.inf
         self.residual, self.movement, self.sums = np.zeros(0), np.inf, 0
+        self.stuck, self.runs_off, self._times_stuck = False, False, 0
         self._cuts, self._cut_from = 0, (np.inf, np.zeros(0))  # how many in a row; residual and image at the first
         self._rest, self._stride = 0, 0.0
-        self._stale, self._stale_from = 0, np.inf  # steps since the residual was there
+        self._stale, self._stale_from = 0, (np.inf, np.zeros(0))  # steps since the residual was there, and the image
         self._span, self._calls = 1, 0  # times T in a step, and how many of them are done
         self._start = np.zeros(0)  # where they began
 
@@ -105,7 +112,7 @@ class Anderson:
         for kept, array in zip(_differences(self._memory), _differences(before), strict=True):
             kept[:used] = array[newest]
         self._begin_anew(used, 0)
-        self._stride, self._stale, self._stale_from = 0.0, 0, np.inf
+        self._stride, self._stale, self._stale_from = 0.0, 0, (np.inf, np.zeros(0))
 
     @property
     def memory(self) -> int:
@@ -124,7 +131,8 @@ class Anderson:
         return {"memory": memory, "doubt": self._doubt, "count": self._count, "last": self._last,
                 "norms": (self._norm, self._smallest), "residual": self.residual,
                 "movement": self.movement, "cuts": (self._cuts, self._cut_from, self._rest, self._stride),
-                "stale": (self._stale, self._stale_from), "span": (self._span, self._calls, self._start)}
+                "stale": (self._stale, self._stale_from, self._times_stuck),
+                "span": (self._span, self._calls, self._start)}
 
     @classmethod
     def restore(cls, saved: dict[str, Any], engine: Engine) -> Anderson:
@@ -137,19 +145,23 @@ class Anderson:
         self._last, (self._norm, self._smallest) = saved["last"], saved["norms"]
         self.residual, self.movement = saved["residual"], saved["movement"]
         self._cuts, self._cut_from, self._rest, self._stride = saved["cuts"]
-        (self._stale, self._stale_from), (self._span, self._calls, self._start) = saved["stale"], saved["span"]
+        self._stale, self._stale_from, self._times_stuck = saved["stale"]
+        self._span, self._calls, self._start = saved["span"]
         return self
 
-    def _is_stale(self) -> bool:
-        """Whether the steps had to become longer, or may be short again."""
+    def _is_stale(self, after: Floats) -> bool:
+        """Whether the steps had to become others, or may be short again."""
         span = self._span
-        if self.movement < _PROGRESS * self._stale_from:
-            self._stale_from, self._stale, span = self.movement, 0, 1
+        if self.movement < _PROGRESS * self._stale_from[0]:
+            self._stale_from, self._stale, span = (self.movement, after), 0, 1
         self._stale += 1
-        if self._stale > (_STALE if span == 1 else _TRIES):
-            if span == 1:
-                self._stale_from = self.movement
-            self._stale, span = 0, min(_LONGER * span, _LONGEST)
+        self.runs_off = self.movement > _RUNAWAY * self._stale_from[0]
+        if self.runs_off or self._stale > (_STALE if span == 1 else _TRIES):
+            if not self.runs_off:
+                self._stale_from = self.movement, after
+            self._stale, self.stuck = 0, True
+            self._times_stuck += 1
+            span = _SPANS[self._times_stuck % len(_SPANS)]
         elif span == self._span:
             return False
         self._begin_anew(0, 0)
@@ -172,7 +184,7 @@ class Anderson:
         """
         last = None if self._last is None else self._last[0]
         residual, norm, extent, change = self._engine.compare(self._memory, before, after, last)
-        self.residual, self.movement = residual, norm
+        self.residual, self.movement, self.stuck, self.runs_off = residual, norm, False, False
         if self._span > 1:
             if self._calls == 0:
                 self._start = before
@@ -190,8 +202,8 @@ class Anderson:
             (_, back), self._last, self._count, self._smallest = self._last, None, 0, np.inf
             return back
         self._norm, self._smallest = norm, min(norm, self._smallest)
-        if self._is_stale():
-            return after
+        if self._is_stale(after):
+            return self._stale_from[1] if self.runs_off else after
         before_last, self._last = self._last, (residual, after)
         return self._step(before, before_last, norm, _REACH * extent, change)
 

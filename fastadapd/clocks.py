@@ -78,6 +78,8 @@ class Shuffled:
 class Repeated:
     """Some epochs in which every agent wakes once each, in random order, drawn once and repeated.
 
+    Adaptive AD-APD draws them anew where it makes no progress.
+
     Parameters
     ----------
     epochs : int
@@ -192,6 +194,12 @@ class Stream:
             return parts[0]
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
 
+    def renew(self) -> None:
+        """Let a clock that repeats itself draw another order."""
+        if isinstance(self._clock, Repeated):
+            self._start, self._used = self._start + self._used, 0
+            self._hold(np.empty(0, dtype=np.int32))
+
     def checkpoint(self) -> dict[str, Any]:
         """What `restore` needs to go on with the same activations."""
         return {"generator": self._rng.bit_generator.state, "block": self._block.copy(), "used": self._used,
@@ -245,6 +253,11 @@ class SplitStream:
             counts[np.argmin(np.where(counts > 0, due - counts, np.inf))] -= 1
         self._done += counts
         return [stream.take(k) for stream, k in zip(self._streams, counts.tolist(), strict=True)]
+
+    def renew(self) -> None:
+        """Let a clock that repeats itself draw another order for every worker."""
+        for stream in self._streams:
+            stream.renew()
 
     def checkpoint(self) -> dict[str, Any]:
         """What `restore` needs to go on with the same activations."""

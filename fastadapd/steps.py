@@ -194,19 +194,25 @@ def _reach(local_steps: int) -> float:
     return 2.0 if local_steps == 2 else 1.6
 
 
+_OWN = 0.3  # of the forces of constraints on their own agents: so much the weight takes the multipliers for at least
+
+
 class AdaptiveRule:
     """How the adaptive steps follow from one weight w, and w from the run.
 
     With ``a_i = sum_r |B_ri|`` agent i takes ``1/tau_i = l_i + 2 w a_i``, where ``l_i = L_i + <theta_i, L_gi>`` is the
     curvature of its Lagrangian, and one w a_i is for its consensus rows, ``gamma_r = w / sum_j |B_rj|``, and one for
     its constraints: each of its b blocks gets an equal share, ``sigma_r = w a_i / (b |J_r|^2)``, over the squared norm
-    of the block with all rows scaled to norm 1 where there are several.
+    of the block with all rows scaled to norm 1 where there are several. A row of zeros has no step: where its
+    inequality is not active its multiplier is 0.
 
     The weight balances the two sides of the saddle point: at epochs 10, 20, 40, ...
     ``ln w <- (ln w + ln(c |lambda| / |X - X_0|)) / 2`` with X the farthest point so far. Consensus multipliers of a
     network with cycles are not unique, so |lambda| is taken from their force, as if all singular values of B were
-    alike: ``|lambda| = |B' lambda| sqrt(N) / |B|_F``. With c = 1 this is the least bound of the gap. What is best on
-    problems with curvature grows like ``c = sqrt(2 N)``; on linear programs it is a third of the bound's.
+    alike: ``|lambda| = |B' lambda| sqrt(N) / |B|_F``, but at least 0.3 times the constraints' ``(sum_r |theta_r
+    J_r|^2)^(1/2)``: where agents agree unasked there is hardly any lambda. With c = 1 this is the least bound of the
+    gap. What is best on problems with curvature grows like ``c = sqrt(2 N)``; on linear programs it is a third of the
+    bound's.
     From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
     Where a run begins anew, X_0 and the weight do too, the epochs do not; X_0 is once more the mean where such a run
     ends looking back (if the weight is due then, it stays).
@@ -216,9 +222,9 @@ class AdaptiveRule:
     problem : Problem
     network : Network
     momentum : {"local", "global"}
-    relaxation : float
-    local_steps : int
-        For the engines; none of the rules depends on it but how far consensus multipliers move.
+    bold, careful : tuple of (int, float)
+        Local steps and relaxation, for the engines: `steps` has the one or the other. None of the rules depends on them
+        but how far consensus multipliers move.
 
     Attributes
     ----------
@@ -226,8 +232,8 @@ class AdaptiveRule:
         L_i.
     """
 
-    def __init__(self, problem: Problem, network: Network, momentum: str, relaxation: float,
-                 local_steps: int):
+    def __init__(self, problem: Problem, network: Network, momentum: str, bold: tuple[int, float],
+                 careful: tuple[int, float]):
         self._problem, self._network = problem, network
         pull, row_sums = network.consensus_weights
         # 1 for the empty row of a single agent
@@ -235,22 +241,23 @@ class AdaptiveRule:
         self._pull = pull if pull.all() else np.where(pull > 0, pull, 1.0)
         size = network.consensus_norm
         self._gain = float(np.sqrt(len(pull))) / size if size > 0 else 1.0
-        self._momentum, self._relaxation, self._local_steps = momentum, relaxation, local_steps
+        self._momentum, self._bold, self._careful = momentum, bold, careful
         self.lipschitz = problem.lipschitz()
         self._smooth = bool(self.lipschitz.any())
         self._curved = self._smooth or any(np.any(group.term.curvature) for group in problem.constraints)
         self._inequality = np.ones(problem.n_rows, dtype=bool)
+        self._row_agent = np.repeat(np.arange(problem.n_agents), np.diff(problem.row_ptr))
         for group, rows in problem.constraint_rows():
             self._inequality[rows] = not group.term.equality
 
-    def steps(self, weight: float) -> ADAPDSteps:
+    def steps(self, weight: float, careful: bool = False) -> ADAPDSteps:
         """Steps as the engines take them; global momentum costs dual steps a factor N, as in the theory."""
+        local_steps, relaxation = self._careful if careful else self._bold
         share = weight * self._pull
         price = float(len(share)) if self._momentum == "global" else 1.0
         gamma = weight / (price * self._row_sums)
-        return ADAPDSteps(MOMENTUM[self._momentum], 1, int(len(gamma) == 1), self._local_steps,
-                          _reach(self._local_steps), self._relaxation, self.lipschitz + 2.0 * share, share / price,
-                          gamma)
+        return ADAPDSteps(MOMENTUM[self._momentum], 1, int(len(gamma) == 1), local_steps, _reach(local_steps),
+                          relaxation, self.lipschitz + 2.0 * share, share / price, gamma)
 
     def first_weight(self, x: Floats) -> float:
         """A guess before the first activation: the size of the costs' gradients over a length."""
@@ -261,7 +268,11 @@ class AdaptiveRule:
         gradients = np.zeros_like(x)
         for group in problem.objectives:
             gradients[group.agents] += group.term.gradient(x[group.agents])
-        size = float(np.sqrt((gradients**2).sum(axis=1).mean()))
+        slopes = (gradients**2).sum(axis=1)
+        for other in problem.regularizers:
+            if not other.term.is_set:  # of weights w: |w|_1 / sqrt(n), at most |w|
+                slopes[other.agents] += other.term.value(np.ones_like(x[other.agents])) ** 2 / x.shape[1]
+        size = float(np.sqrt(slopes.mean()))
         lengths = [np.linalg.norm(x, axis=1).mean()]
         for group in problem.constraints:
             at = x[group.agents]
@@ -271,7 +282,8 @@ class AdaptiveRule:
         length = float(max(lengths))
         return size / ((length or 1.0) * float(self._pull.mean())) or 1.0
 
-    def next_weight(self, weight: float, first: float, distance: float, force: Floats) -> float:
+    def next_weight(self, weight: float, first: float, distance: float, force: Floats, x: Floats,
+                    theta: Floats) -> float:
         """The rebalanced weight.
 
         Parameters
@@ -282,9 +294,11 @@ class AdaptiveRule:
             Farthest ``|X - X_0|``.
         force : ndarray, shape (N, n)
             ``B' lambda``.
+        x, theta : ndarray, shapes (N, n) and (M,)
+            The agents' copies, and the multipliers of their constraints.
         """
         factor = np.sqrt(2.0 * len(force)) if self._curved else 1.0 / 3.0
-        dual = factor * length(force) * self._gain
+        dual = factor * max(length(force) * self._gain, _OWN * length(theta * self._norms(x)))
         if not (0 < distance < np.inf and 0 < dual < np.inf):
             return weight
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
@@ -310,10 +324,15 @@ class AdaptiveRule:
         metric = np.empty((N + R) * n + self._problem.n_rows)
         metric[: N * n].reshape(N, n)[:] = root[:, None]
         metric[N * n : (N + R) * n].reshape(R, n)[:] = np.sqrt(self._row_sums / weight)[:, None]
-        theta = metric[(N + R) * n :]
-        for group, rows in self._problem.constraint_rows():
-            theta[rows] = group.term.row_norms(x[group.agents]) / root[group.agents, None]
+        np.divide(self._norms(x), root[self._row_agent], out=metric[(N + R) * n :])
         return metric
+
+    def _norms(self, x: Floats) -> Floats:
+        """|J_r| of every row of the constraints at x (N, n)."""
+        norms = np.empty(self._problem.n_rows)
+        for group, rows in self._problem.constraint_rows():
+            norms[rows] = group.term.row_norms(x[group.agents])
+        return norms
 
     def into_domain(self, x: Floats, theta: Floats) -> None:
         """Move copies into the agents' sets, and multipliers of inequalities to where they are not negative."""

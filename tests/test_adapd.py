@@ -329,10 +329,16 @@ def test_a_weight_that_was_given_stays_when_a_run_begins_anew():
 
 def test_a_slow_run_follows_its_imbalance():
     """The square root of dual over primal movement, at most 4 either way."""
-    rule = fa.steps.AdaptiveRule(*pair(path(3)), "local", 1.0, 1)
+    rule = fa.steps.AdaptiveRule(*pair(path(3)), "local", (1, 1.0), (1, 1.0))
     primal, dual = np.array([3.0, 4.0, 0, 0, 0, 0]), np.array([0.0, 10.0])
     for size, factor in ((1, 2**0.5), (2, 2.0), (1000, 4.0), (1e-9, 0.25), (0, 1.0)):
         np.testing.assert_allclose(rule.imbalance(np.r_[primal, size * dual], 6), factor)
+
+
+def linear_quadratic(N):
+    rng = np.random.default_rng(N)
+    rows = AffineInequality(rng.normal(size=(N, 1, 3)), rng.exponential(size=(N, 1)))
+    return fa.Problem(Quadratic(np.eye(3), rng.normal(size=(N, 3))), None, rows)
 
 
 def pair(network, n=2):
@@ -616,6 +622,137 @@ def test_agents_that_need_no_consensus_multipliers(case, options):
     assert result.success, result
     np.testing.assert_allclose(result.x, fa.solve_centralized(problem).x, atol=1e-5)
     np.testing.assert_allclose(path(3).consensus_matrix.T @ result.consensus_multipliers, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("N", [2, 5, 10])
+@pytest.mark.parametrize("bounds", [[1.0], [1.1, 1.0], [1.0, 1.01, 1.3]], ids=str)
+def test_a_linear_cost_whose_own_constraints_hold_it(bounds, N):
+    """max x with x <= b for several b, all of one agent: lambda* = 0 again, and no strong convexity to fall back on."""
+    rows = AffineInequality(np.ones((len(bounds), 1)), bounds)
+    one = fa.Agent(fa.objectives.Linear([-1.0]), Box(-2.0, 3.0), rows)
+    problem = fa.Problem.from_agents([one, *[fa.Agent()] * (N - 1)], dim=1)
+    for rng in range(3):
+        result = fa.solve(problem, path(N), rng=rng, tol=1e-8, max_epochs=20_000)
+        assert result.success, result
+        np.testing.assert_allclose(result.x_agents, 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [1e-6, 1.0, 1e6])
+def test_a_cost_that_is_an_l1_norm_in_any_unit(weight):
+    """min w |x| with |x - 2| <= 1: x = 1, and theta = w / 2 (one agent has no constraint, and w |x| as well: w)."""
+    l1 = fa.regularizers.L1(weight)
+    problem = fa.Problem.from_agents([fa.Agent(None, l1), fa.Agent(None, l1, Ellipsoid([[1.0]], [2.0], 1.0))])
+    result = fa.solve(problem, path(2), rng=0, tol=1e-8, max_epochs=2000)
+    assert result.success, result
+    np.testing.assert_allclose(result.x_agents, 1.0, atol=1e-6)
+    np.testing.assert_allclose(result.multipliers[1][0], [weight], rtol=1e-5)
+
+
+def test_an_order_of_the_activations_that_leads_in_circles():
+    """min 2 x with 0 <= x <= 1: with the orders of these seeds ten epochs can lead back to where they began, which is
+    not the optimum (for the last one x = 9.8), or come nearer by little."""
+    one = fa.Agent(fa.objectives.Linear([0.4]), NonNegative(), AffineInequality([[1.0]], [1.0]))
+    problem = fa.Problem.from_agents([fa.Agent(fa.objectives.Linear([1.6])), one, fa.Agent()], dim=1)
+    for rng in (3, 25, 35):
+        result = fa.solve(problem, fa.Network([(0, 1), (0, 2)]), rng=rng, tol=1e-8, max_epochs=3500)
+        assert result.success, (rng, result)
+        np.testing.assert_allclose(result.x_agents, 0.0, atol=1e-6)
+
+
+def test_an_order_of_the_activations_and_bold_steps_that_diverge():
+    """An LP at whose optimum, 0, x >= 0 of one agent meets a constraint of another."""
+    costs = [[-0.13, 0.72, 0.85], [1.07, -0.24, -0.06], [0.02, 0.37, 0.19], [0.99, 0.76, 0.66], None,
+             [0.39, -0.16, 0.83], None, None, None, None]
+    agents = [fa.Agent() if cost is None else fa.Agent(fa.objectives.Linear(cost)) for cost in costs]
+    agents[0] = fa.Agent(agents[0].objective, NonNegative())
+    agents[4] = fa.Agent(None, None, AffineInequality([[-1.55, -0.04, -0.94], [0.2, 0.02, 0.81]], [0.45, 0.49]))
+    problem, network = fa.Problem.from_agents(agents), path(10)
+    plain = fa.solve(problem, network, rng=1, method=ADAPD(memory=0), max_epochs=1500)
+    assert plain.residual > 100
+    result = fa.solve(problem, network, rng=1, tol=1e-8, max_epochs=5000)
+    assert result.success, result
+    np.testing.assert_allclose(result.x_agents, 0.0, atol=1e-6)
+
+
+def test_an_inactive_constraint_whose_gradient_vanishes(engine):
+    """|a'x|^2 <= 2 at x = 0, reached exactly because x >= 0: its multiplier has a step of 0 there, and must be 0."""
+    rows = [AffineInequality([[0.13, 0.27], [-1.65, 1.03]], [0.01, 1.03]),
+            AffineInequality([[0.38, 1.98], [0.65, 0.08]], [0.67, 1.57])]
+    a = np.array([-1.01, 2.34])
+    agents = [fa.Agent(fa.objectives.Linear([0.42, 1.05]), None, rows[0]), fa.Agent(None, None, rows[1]),
+              fa.Agent(fa.objectives.Linear([0.04, -0.83]), NonNegative(),
+                       fa.constraints.QuadraticInequality(np.outer(a, a), np.zeros(2), 1.0))]
+    problem, network = fa.Problem.from_agents(agents), fa.Network([(0, 1), (0, 2)])
+    for rng in range(3):
+        result = fa.solve(problem, network, rng=rng, tol=1e-8, engine=engine, max_epochs=1000)
+        assert result.success, result
+        np.testing.assert_allclose(result.x_agents, 0.0, atol=1e-6)
+    theta = [[0.0, 0.0], [0.0, 0.0], [0.3]]
+    solver = fa.Solver(problem, network, clock="cyclic", engine=engine, multipliers=theta)
+    solver.run(1)
+    assert solver.result().multipliers[2] == [0.0]
+
+
+@pytest.mark.parametrize("consensus", ["edge", "metropolis"])
+def test_bold_and_careful_steps(consensus):
+    """They have the same fixed points, and the multipliers that agents see do not jump between them."""
+    problem, network = linear_quadratic(5), fa.Network(nx.cycle_graph(5), consensus=consensus)
+    solver = fa.Solver(problem, network, rng=0, tol=0)
+    solver.run(33.4)
+    run, B = solver._run, network.consensus_matrix
+
+    def seen():
+        single = consensus == "edge" and run.steps.local_steps == 1
+        ahead = (2 - run.steps.relaxation) * run.steps.gamma[:, None] * (B @ run.state.x) if single else 0.0
+        return run.state.lambda_ + ahead
+
+    expected = [((2 if consensus == "edge" else 1), 1.3), (1, 1.0)]
+    for k in range(4):
+        assert (run.steps.local_steps, run.steps.relaxation) == expected[k % 2]
+        before = seen()
+        run._get_unstuck(at_once=True)
+        np.testing.assert_allclose(seen(), before, rtol=1e-12, atol=1e-14)
+    solver.run(600)
+    assert solver.result().residual < 1e-11
+    point = run.state.x.copy()
+    for _ in range(2):
+        run._get_unstuck(at_once=True)
+        solver.run(10)
+        np.testing.assert_allclose(run.state.x, point, rtol=1e-9, atol=1e-11)
+
+
+def test_careful_steps_are_not_for_options_that_were_given():
+    problem, network = linear_quadratic(5), path(5)
+    for options, careful in (({"local_steps": 3}, (3, 1.0)), ({"relaxation": 1.2}, (1, 1.2)),
+                             ({"local_steps": 2, "relaxation": 1.5}, (2, 1.5))):
+        solver = fa.Solver(problem, network, rng=0, tol=0, method=ADAPD(**options))
+        solver.run(3)
+        solver._run._get_unstuck(at_once=True)
+        assert (solver._run.steps.local_steps, solver._run.steps.relaxation) == careful
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_order_is_drawn_anew_where_a_run_is_stuck(workers):
+    """And a checkpoint in between goes on alike; with one worker, number by number."""
+    def wakes(solver):
+        stream = solver._stream
+        return np.concatenate([s._block for s in getattr(stream, "_streams", [stream])])
+
+    problem, network = linear_quadratic(6), path(6)
+    solver = fa.Solver(problem, network, rng=0, tol=0, workers=workers)
+    solver.run(25)
+    before = wakes(solver)
+    solver._run._get_unstuck(at_once=False)
+    np.testing.assert_array_equal(wakes(solver), before)  # in the next activation
+    saved = solver.checkpoint()
+    solver.run(25)
+    assert (np.sort(wakes(solver)) == np.sort(before)).all() and (wakes(solver) != before).any()
+    other = fa.Solver(problem, network, rng=1, tol=0, workers=workers)
+    other.restore(saved)
+    other.run(25)
+    np.testing.assert_array_equal(wakes(other), wakes(solver))
+    if workers == 1:
+        np.testing.assert_array_equal(other.result().x_agents, solver.result().x_agents)
 
 
 def test_multipliers_that_are_unique():

@@ -126,10 +126,11 @@ def test_it_reaches_no_farther_than_a_share_of_the_point(start):
 
 
 def test_without_progress_steps_become_longer():
-    """A walk at random: after a hundred steps each is ten times the map, after twelve of these a hundred times."""
+    """A walk at random: stuck after a hundred steps, or twelve longer ones; then another hundred, ten times the map,
+    a hundred times the map, all of that twice, and all over again."""
     rng, acceleration, u = np.random.default_rng(0), Anderson(5, np.ones(5), 5), np.full(5, 1e3)
-    mixed = []
-    for k in range(1500):
+    stuck, spans, mixed = [], [1], []
+    for k in range(4500):
         if k == 1000:
             acceleration, before = restored(acceleration), acceleration
         way = rng.normal(size=5)
@@ -138,14 +139,36 @@ def test_without_progress_steps_become_longer():
         if k >= 1000:
             np.testing.assert_array_equal(new, before.mix(u, after))
         np.testing.assert_allclose(acceleration.residual, after - u)
+        if acceleration.stuck:
+            assert new is after
+            stuck.append(k)
+            spans.append(acceleration._span)
         if new is not after:
             mixed.append(k)
         u = new
-    at = np.array(mixed)
-    short, middle, long = at[at <= 105], at[(at > 105) & (at < 300)], at[at > 400]  # those taken back do not count
-    assert len(short) > 50 and len(middle) > 5 and len(long) > 3
-    assert len(np.unique(middle % 10)) == 1 and (np.diff(middle) >= 10).all()
-    assert len(np.unique(long % 100)) == 1 and (np.diff(long) >= 100).all()
+    assert spans == [1, 1, 10, 10, 100, 100, 1]
+    tried = np.diff([0, *stuck]) // spans[:-1]  # those taken back do not count
+    assert (tried[:2] >= 100).all() and (tried[:2] < 110).all() and (tried[2:] >= 12).all() and (tried[2:] < 30).all()
+    for span, begin, end in zip(spans, [0, *stuck], [*stuck, 4500], strict=True):
+        steps = np.array([k for k in mixed if begin < k < end])
+        assert len(steps) > 3 and len(np.unique(steps % span)) == 1 and (np.diff(steps) >= span).all()
+
+
+def test_a_point_that_runs_off_is_taken_back():
+    """To where it was when the residual was smallest, once that is a thousand times as large, and no extrapolation's
+    fault."""
+    rng, acceleration, u = np.random.default_rng(0), Anderson(5, np.ones(5), 5), np.full(5, 1e3)
+    images = []
+    for k in range(61):
+        if k == 30:
+            acceleration = restored(acceleration)
+        way = rng.normal(size=5)
+        images.append(u + (1.5 if k < 10 else 2e3 if k > 58 else 1.6) * way / np.linalg.norm(way))
+        u = acceleration.mix(u, images[-1])
+        assert acceleration.stuck == acceleration.runs_off == (k == 60)
+    np.testing.assert_array_equal(u, images[0])
+    acceleration.mix(u, u + 1.0)
+    assert not acceleration.stuck and not acceleration.runs_off
 
 
 def test_with_progress_steps_are_short_again():
@@ -153,20 +176,20 @@ def test_with_progress_steps_are_short_again():
     rng, acceleration, u = np.random.default_rng(0), Anderson(5, np.ones(5), 5), np.full(5, 1e6)
     step = contraction(0)
     spans, sums = [], []
-    for k in range(700):
+    for k in range(900):
         way = rng.normal(size=5)
-        after = u + 1e3 * way / np.linalg.norm(way) if k < 500 else step(u)
+        after = u + 1e3 * way / np.linalg.norm(way) if k < 700 else step(u)
         u = acceleration.mix(u, after)
         spans.append(acceleration._span)
         sums.append(acceleration.sums)
-    assert spans[:95] == [1] * 95 and spans[120] == 10 and max(spans) == 100 and spans[-1] == 1
-    assert set(sums[:95]) == {19} and set(sums[120:250]) == {1, 19}  # one norm within a long step
+    assert spans[:195] == [1] * 195 and spans[220] == 10 and max(spans) == 100 and spans[-1] == 1
+    assert set(sums[:195]) == {19} and set(sums[220:350]) == {1, 19}  # one norm within a long step
     np.testing.assert_allclose(u, FIXED, rtol=1e-9)
 
 
 def test_a_change_of_the_map_ends_a_long_step():
     rng, acceleration, u = np.random.default_rng(0), Anderson(5, np.ones(5), 5), np.full(5, 1e3)
-    for _ in range(125):
+    for _ in range(225):
         way = rng.normal(size=5)
         u = acceleration.mix(u, u + way / np.linalg.norm(way))
     assert acceleration._span == 10 and acceleration._calls not in (0, 9)

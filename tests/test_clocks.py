@@ -88,6 +88,26 @@ def test_repeated_draws_some_epochs_once(n_agents, epochs):
     assert stream("repeated", 7).take(140).tolist() == 2 * stream(clocks.Repeated(10), 7).take(70).tolist()
 
 
+@pytest.mark.parametrize("clock", ["repeated", "cyclic", "shuffled", [0, 1, 2, 3] * 50])
+def test_an_order_that_is_repeated_can_be_drawn_anew(clock):
+    """In the middle of it, too; other clocks go on."""
+    plain, renewed = stream(clock, 4), stream(clock, 4)
+    before, same = plain.take(53), renewed.take(53)
+    renewed.renew()
+    saved = renewed.checkpoint()
+    after, then = plain.take(80), renewed.take(80)
+    np.testing.assert_array_equal(before, same)
+    if clock == "repeated":
+        assert (then != before[:40].tolist() + before[:40].tolist()).any()
+        np.testing.assert_array_equal(then[40:], then[:40])
+        np.testing.assert_array_equal(np.sort(then.reshape(20, 4)), np.tile(np.arange(4), (20, 1)))
+    else:
+        np.testing.assert_array_equal(then, after)
+    again = stream(clock, 4, seed=5)
+    again.restore(saved)
+    np.testing.assert_array_equal(again.take(80), then)
+
+
 @pytest.mark.parametrize("n_agents", [1, 3, 16_385])
 def test_cyclic(n_agents):
     np.testing.assert_array_equal(

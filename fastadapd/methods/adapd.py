@@ -101,6 +101,12 @@ class ADAPD(Method):
     weight from a long way would mislead the run; for the same reason X_0 of the weight's rule becomes the mean at the
     look with which such a run ends looking. Looks are sums over all agents, too.
 
+    An order of the activations that is repeated, and steps as bold as the defaults of `relaxation` and `local_steps`,
+    can lead in circles or diverge, rarely. So where the acceleration makes no progress for 1000 epochs, the order is
+    drawn anew; every other time, and at once where the iterates run off (they go back then), those options, where they
+    were not given, become 1 and, the next time, what they were. The order is also drawn anew where the weight follows
+    the imbalance of the movement.
+
     References
     ----------
     Abolfazli, Jalilzadeh, Yazdandoost Hamedani: An accelerated asynchronous distributed method for convex constrained
@@ -157,7 +163,8 @@ class ADAPD(Method):
                                      "use Network(..., consensus='edge')")
         local_steps = int(self.local_steps or (2 if bold and network.form == "edge" else 1))
         if self.steps == "adaptive":
-            rule = step_rules.AdaptiveRule(problem, network, self.momentum, relaxation, local_steps)
+            careful = int(self.local_steps or 1), 1.0 if self.relaxation is None else self.relaxation
+            rule = step_rules.AdaptiveRule(problem, network, self.momentum, (local_steps, relaxation), careful)
             repeats = isinstance(clock, clocks.Cyclic) or (
                 isinstance(clock, clocks.Repeated) and _PERIOD % clock.epochs == 0)
             memory = self.memory if repeats and self.momentum == "local" else 0
@@ -179,6 +186,7 @@ class _ADAPDRun(Run):
     def __init__(self, problem: Problem, network: Network, engine: Engine, steps: ADAPDSteps, start: Start):
         N, n, R, M = problem.n_agents, problem.dim, network.n_rows, problem.n_rows
         self._engine, self._network, self.steps = engine, network, steps
+        self._takes_several = steps.local_steps > 1  # whatever `steps` becomes later
         self._has_last = network.form == "node" and steps.momentum == MOMENTUM["local"]
         # what a fixed point of the method consists of lies in one stretch: x, lambda, theta, and g(x), which follows
         self._point = aligned(N * n + R * n + 2 * M)
@@ -218,11 +226,15 @@ class _ADAPDRun(Run):
 
     def _forget_multipliers(self) -> None:
         """Let lambda be 0, whatever x."""
-        if self.steps.momentum == MOMENTUM["local"] and not self._has_last and self.steps.local_steps == 1:
-            ahead = (self.steps.relaxation - 2.0) * self.steps.gamma[:, None]
-            self.state.lambda_[:] = ahead * self._network.multiply(self.state.x)
-        else:
-            self.state.lambda_[:] = 0.0
+        self.state.lambda_[:] = 0.0
+        self._hold_back(1.0)
+
+    def _hold_back(self, times: float) -> None:
+        """Take from lambda what the engines add to it where it is kept without its look ahead."""
+        steps = self.steps
+        if steps.momentum == MOMENTUM["local"] and not self._has_last and steps.local_steps == 1:
+            ahead = times * (2.0 - steps.relaxation) * steps.gamma[:, None]
+            self.state.lambda_[:] -= ahead * self._network.multiply(self.state.x)
 
     def _forget_disagreement(self) -> None:
         """Let every row's last disagreement be the present one."""
@@ -253,7 +265,7 @@ class _ADAPDRun(Run):
     @property
     def kind(self) -> str:
         # what is kept of consensus multipliers is not the same with one local step and with several
-        return super().kind + (", several local steps" if self.steps.local_steps > 1 else "")
+        return super().kind + (", several local steps" if self._takes_several else "")
 
     def force(self) -> Floats:
         return self._network.transpose_multiply(self.state.lambda_)
@@ -273,6 +285,7 @@ class _AdaptiveRun(_ADAPDRun):
                  weight: float | None, memory: int, start: Start):
         self._problem, self._rule, self._given = problem, rule, weight
         self._weight = self._first = self._first_weight(start.x)
+        self._times_stuck, self._is_careful = 0, False
         super().__init__(problem, network, engine, rule.steps(self._weight), start)
         self._epoch = self._rebalance = _PERIOD
         # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
@@ -286,6 +299,7 @@ class _AdaptiveRun(_ADAPDRun):
         self._anderson: Anderson | None = None
         self._before: Floats | None = None
         self._size_then, self._balanced = np.inf, False
+        self._renews = False  # whether the order of the activations is to be drawn anew
         self._sums = 0, 0  # sums over all agents so far: how many times, how many numbers
 
     @property
@@ -305,6 +319,13 @@ class _AdaptiveRun(_ADAPDRun):
     def milestone(self) -> int | None:
         return self._epoch * len(self.state.x)
 
+    def advance(self, activations: int, stream: Stream | SplitStream) -> tuple[int, int]:
+        if self._renews:
+            stream.renew()
+            self._renews = False
+        return super().advance(activations, stream)
+
+    @np.errstate(over="ignore", invalid="ignore")
     def pass_milestone(self) -> None:
         epoch, self._epoch = self._epoch, self._epoch + _PERIOD
         away = (self.state.x - self._x_start).reshape(-1)
@@ -354,7 +375,7 @@ class _AdaptiveRun(_ADAPDRun):
         self.state.g_last[:] = self._ask(self.state.x).g
         self._x_start, self._farthest = self.state.x.copy(), 0.0
         self._weight = self._first_weight(self.state.x)
-        self.steps = self._rule.steps(self._weight)
+        self.steps = self._rule.steps(self._weight, self._is_careful)
         self._forget_disagreement()
         self._forget_multipliers()
         self._anderson = self._before = None
@@ -379,26 +400,38 @@ class _AdaptiveRun(_ADAPDRun):
             self._balanced = True
             weight *= self._rule.imbalance(self._anderson.residual, self.state.x.size)
         elif not self._balanced:
-            weight = self._rule.next_weight(weight, self._first, self._farthest, self.force())
+            weight = self._rule.next_weight(weight, self._first, self._farthest, self.force(), self.state.x,
+                                             self.state.theta)
         self._size_then = size
         if abs(math.log(weight / self._weight)) > 0.3:
             self._weight = weight
-            self.steps = self._rule.steps(weight)
+            self.steps = self._rule.steps(weight, self._is_careful)
             self._anderson = self._before = None
+            self._renews = self._balanced
 
     def _extrapolate(self) -> None:
-        after = self._point.copy()
-        mixed = after
         if self._before is not None:
+            after = self._point.copy()
             if self._anderson is None:
                 scale = self._rule.metric(self._weight, self.state.x)
                 self._anderson = Anderson(self._memory, scale, after.size, self._engine)
             mixed = self._anderson.mix(self._before, after)
             self._count_sums(self._anderson.sums)
-        if mixed is not after and (mixed @ mixed < np.inf or np.isfinite(mixed).all()):
-            self._replace(mixed)
+            if mixed is not after and (mixed @ mixed < np.inf or np.isfinite(mixed).all()):
+                self._replace(mixed)
+            if self._anderson.stuck:
+                self._get_unstuck(at_once=self._anderson.runs_off)
         self._forget_disagreement()  # so that the point alone says what the next period does
         self._before = self._point.copy()
+
+    def _get_unstuck(self, at_once: bool) -> None:
+        """Draw another order of the activations; at once or every other time go from bold to careful steps or back."""
+        self._renews, self._times_stuck = True, self._times_stuck + 1
+        if at_once or self._times_stuck % 2 == 0:
+            self._hold_back(-1.0)
+            self._is_careful = not self._is_careful
+            self.steps = self._rule.steps(self._weight, self._is_careful)
+            self._hold_back(1.0)
 
     def _replace(self, point: Floats) -> None:
         """Go to a point; what came before stays in the ergodic average."""
@@ -411,7 +444,8 @@ class _AdaptiveRun(_ADAPDRun):
     def inherit(self, other: Run) -> None:
         if isinstance(other, _AdaptiveRun):
             self._weight = other._weight
-            self.steps = self._rule.steps(self._weight)
+            self._times_stuck, self._is_careful = other._times_stuck, other._is_careful
+            self.steps = self._rule.steps(self._weight, self._is_careful)
             self._balanced = True
             if other._looks:  # its multipliers are those of a few epochs
                 self._looks, self._x_start = other._looks, other._x_start
@@ -425,7 +459,7 @@ class _AdaptiveRun(_ADAPDRun):
     def extra(self) -> dict[str, Any]:
         return {
             "numbers": (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
-                        self._balanced, self._looks),
+                        self._balanced, self._looks, self._renews, self._times_stuck, self._is_careful),
             "x_start": self._x_start.copy(),
             "sums": self._sums,
             "before": None if self._before is None else self._before.copy(),
@@ -434,8 +468,8 @@ class _AdaptiveRun(_ADAPDRun):
 
     def restore_extra(self, saved: dict[str, Any]) -> None:
         (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
-         self._balanced, self._looks) = saved["numbers"]
-        self.steps = self._rule.steps(self._weight)
+         self._balanced, self._looks, self._renews, self._times_stuck, self._is_careful) = saved["numbers"]
+        self.steps = self._rule.steps(self._weight, self._is_careful)
         self._x_start = saved["x_start"].copy()
         self._sums = saved["sums"]
         self._before = None if saved["before"] is None else saved["before"].copy()
