@@ -1,4 +1,4 @@
-/* Internal: fa_adapd and fa_adapd_share, which is the same with a share that is not 0. */
+/* Internal: the loops of AD-APD, for all agents or for those of one worker. */
 
 /* In edge form with local momentum: by how many gamma_r s_r a multiplier moves, and how far ahead x_i sees it. */
 typedef struct {
@@ -409,22 +409,3 @@ FA_INLINE int wake_all_unrolled(const fa_problem *problem, const fa_network *net
 }
 
 #undef UNROLLED
-
-static int adapd(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps, int64_t activations,
-                 const int32_t *agents, const fa_adapd_state *state, double *work)
-{
-    return wake_all_unrolled(problem, network, steps, activations, agents, state, 0, work);
-}
-
-static int adapd_share(const fa_problem *problem, const fa_network *network, const fa_adapd_steps *steps,
-                       const fa_share *share, int64_t activations, const int32_t *agents, const fa_adapd_state *state,
-                       double *work)
-{
-    const fa_share own = *share; /* not 0, as the compiler can see */
-    double *progress = share->progress + FA_LINE * share->worker;
-    const double before = fa_load(progress);
-    state->counters[1] = 0;
-    const int status = wake_all_unrolled(problem, network, steps, activations, agents, state, &own, work);
-    fa_store(progress, status == FA_OK ? before + share->pace * (double)state->counters[1] : INFINITY);
-    return status;
-}

@@ -1,0 +1,2 @@
+#define FA_LOOPS "workers.h"
+#include "avx2.h"

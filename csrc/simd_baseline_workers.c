@@ -1,0 +1,2 @@
+#define FA_LOOPS "workers.h"
+#include "baseline.h"
