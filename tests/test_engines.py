@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 from conftest import MISSING
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import CONSTRAINTS, REGULARIZERS, Instance, instances, random_instance, random_network
 
@@ -36,17 +36,6 @@ combinations = list(itertools.product(sorted(ADAPDS), ["local", "global"]))
 methods = st.sampled_from(combinations)
 # The adaptive rule is made for local momentum; with the global one some runs wander, and rounding grows without bound.
 steady = [method for method in combinations if method[1] == "local" or "adaptive" not in method[0]]
-alike = st.builds(
-    random_instance,
-    st.sampled_from([["Quadratic"], ["LeastSquares"], ["Linear", "Quadratic"]]),
-    st.sampled_from(sorted(REGULARIZERS)),
-    st.lists(st.sampled_from(sorted(CONSTRAINTS)), min_size=1, max_size=2),
-    N=st.integers(2, 6),
-    n=st.integers(2, 6),
-    rows=st.integers(1, 2),
-    consensus=st.sampled_from(["edge", "laplacian", "metropolis", "max-degree"]),
-    seed=st.integers(0, 1000),
-)
 dpdas = st.fixed_dictionaries({"gamma": st.sampled_from([None, 0.3]), "dual_weight": st.sampled_from([1.0, 0.2])})
 
 
@@ -106,9 +95,12 @@ def small():
 
 @pytest.mark.skipif(not COMPILED, reason="no compiled engine")
 @pytest.mark.parametrize("method", steady, ids=" ".join)
-@given(instance=alike)
-@settings(max_examples=3, phases=[Phase.generate])  # a smaller example is not worth minutes: the test below finds it
-def test_adapd_agrees_over_10000_activations(method, instance):
+def test_adapd_agrees_over_10000_activations(method):
+    k = steady.index(method)
+    regularizer, limits = sorted(REGULARIZERS)[k % len(REGULARIZERS)], itertools.cycle(sorted(CONSTRAINTS))
+    instance = random_instance(
+        ["Linear", "Quadratic", "LeastSquares"], regularizer, list(itertools.islice(limits, k, k + 2)), N=3 + k % 4,
+        n=2 + k % 5, rows=2, consensus=("edge", "laplacian", "edge", "metropolis", "max-degree")[k % 5], seed=k)
     options = adapd(instance, *method)
     specification = specified(instance, options, 10_000)
     for engine in COMPILED:

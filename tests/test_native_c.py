@@ -21,7 +21,7 @@ def compiler():
     return None
 
 
-OPTIMIZED = ["-O3", "-fopenmp-simd", "-ffp-contract=off"]
+OPTIMIZED = ["-O2", "-fopenmp-simd", "-ffp-contract=off"]
 THREAD_SANITIZER = ["-O1", "-g", "-fsanitize=thread"]
 
 
