@@ -15,6 +15,12 @@ FA_INLINE int64_t fa_half_size(int64_t n)
     return (n * (n + 1) + (n - rest) * (FA_PANEL - 1) + rest * (rest - 1)) / 2;
 }
 
+/* While so many numbers at p are read, ask for as many FA_AHEAD further on, if they are among those left. */
+FA_INLINE void fa_ask_ahead(int64_t count, int64_t left, int far, const double *p)
+{
+    for (int64_t k = FA_AHEAD; k < FA_AHEAD + count && k < left; k += far > 1 ? 4 : 8) FA_PREFETCH(p + k);
+}
+
 /* y <- y + P x for a symmetric P by halves: a panel is read once, as columns for the y below it and, by symmetry, as rows
  * for its own y. */
 FA_INLINE void fa_symmetric_multiply(int64_t n, int far, const double *FA_RESTRICT P, const double *FA_RESTRICT x,
@@ -23,8 +29,7 @@ FA_INLINE void fa_symmetric_multiply(int64_t n, int far, const double *FA_RESTRI
     int64_t j = 0, left = fa_half_size(n); /* numbers from here on */
     for (; j + FA_PANEL <= n; j += FA_PANEL) {
         const int64_t m = n - j;
-        if (far)
-            for (int64_t k = FA_AHEAD; k < FA_AHEAD + FA_PANEL * m && k < left; k += far > 1 ? 4 : 8) FA_PREFETCH(P + k);
+        if (far) fa_ask_ahead(FA_PANEL * m, left, far, P);
         const double *FA_RESTRICT p = P, *FA_RESTRICT q = P + m, *FA_RESTRICT r = q + m, *FA_RESTRICT t = r + m;
         const double *FA_RESTRICT xj = x + j;
         double *FA_RESTRICT yj = y + j;
@@ -69,12 +74,13 @@ FA_INLINE void fa_multiply(int64_t n, int32_t kind, int far, const double *FA_RE
 }
 
 /* v <- v + A'(Ax - b), four rows at a time, so that A is read once; returns |Ax - b|^2 / 2. */
-FA_INLINE double fa_least_squares_gradient(int64_t n, int64_t m, const double *FA_RESTRICT b, const double *FA_RESTRICT A,
-                                           const double *FA_RESTRICT x, double *FA_RESTRICT v)
+FA_INLINE double fa_least_squares_gradient(int64_t n, int64_t m, int far, const double *FA_RESTRICT b,
+                                           const double *FA_RESTRICT A, const double *FA_RESTRICT x, double *FA_RESTRICT v)
 {
     double value = 0.0;
     int64_t r = 0;
     for (; r + 4 <= m; r += 4, A += 4 * n) {
+        if (far) fa_ask_ahead(4 * n, (m - r) * n, far, A);
         fa_four s0 = FA_SPREAD4(0.0), s1 = s0, s2 = s0, s3 = s0;
         int64_t j = 0;
         for (; j + 4 <= n; j += 4) {
@@ -209,7 +215,7 @@ FA_INLINE double fa_objective_gradient(const fa_problem *problem, int64_t n, int
                 }
                 break;
             }
-            value += fa_least_squares_gradient(n, m, data, data + m, x, v);
+            value += fa_least_squares_gradient(n, m, far, data, data + m, x, v);
             break;
         }
         }
