@@ -71,19 +71,22 @@ FA_INLINE double consensus_step(const fa_problem *problem, const fa_network *net
         if (FA_LIKELY(network->same_values && steps->same_gamma)) {
             /* as by default: B_ri = -B_rj = 1 or -1, to be had without a branch that no one could predict */
             const double gamma = steps->gamma[0], step = by.step * gamma, ahead = by.ahead * gamma;
-            for (int64_t o = stretch[0]; o < stretch[1]; ++o) {
+            const int64_t begin = stretch[0], end = stretch[1];
+#pragma omp simd
+            for (int64_t j = 0; j < n; ++j) s[j] = x[j]; /* as the compiler can see, no store to lambda changes it */
+            for (int64_t o = begin; o < end; ++o) {
                 const int64_t r = row[o], other = neighbour[o];
                 const double B_ri = network->row_value[i > other], along = B_ri * step;
                 const double *FA_RESTRICT x_other = state->x + other * n;
                 double *FA_RESTRICT lambda = state->lambda_ + r * n;
-                spring += 2.0 * gamma;
 #pragma omp simd
                 for (int64_t j = 0; j < n; ++j) {
-                    const double apart = x[j] - x_other[j], l = lambda[j];
+                    const double apart = s[j] - x_other[j], l = lambda[j];
                     lambda[j] = l + along * apart;
                     v[j] += B_ri * l + ahead * apart;
                 }
             }
+            spring = 2.0 * gamma * (double)(end - begin);
         } else {
             for (int64_t o = stretch[0]; o < stretch[1]; ++o) {
                 const int64_t r = row[o], other = neighbour[o];
