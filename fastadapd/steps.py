@@ -247,8 +247,14 @@ class AdaptiveRule:
         self._curved = self._smooth or any(np.any(group.term.curvature) for group in problem.constraints)
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         self._row_agent = np.repeat(np.arange(problem.n_agents), np.diff(problem.row_ptr))
+        self._row_norms = np.empty(problem.n_rows)  # |J_r|, of rows that are not affine where it was asked for last
+        self._not_affine = []
         for group, rows in problem.constraint_rows():
             self._inequality[rows] = not group.term.equality
+            if np.any(group.term.curvature):
+                self._not_affine.append((group, rows))
+            else:
+                self._row_norms[rows] = group.term.row_norms(np.zeros(problem.dim))
 
     def steps(self, weight: float, careful: bool = False) -> ADAPDSteps:
         """Steps as the engines take them; global momentum costs dual steps a factor N, as in the theory."""
@@ -328,11 +334,10 @@ class AdaptiveRule:
         return metric
 
     def _norms(self, x: Floats) -> Floats:
-        """|J_r| of every row of the constraints at x (N, n)."""
-        norms = np.empty(self._problem.n_rows)
-        for group, rows in self._problem.constraint_rows():
-            norms[rows] = group.term.row_norms(x[group.agents])
-        return norms
+        """|J_r| of every row of the constraints at x (N, n); the next call may write into it."""
+        for group, rows in self._not_affine:
+            self._row_norms[rows] = group.term.row_norms(x[group.agents])
+        return self._row_norms
 
     def into_domain(self, x: Floats, theta: Floats) -> None:
         """Move copies into the agents' sets, and multipliers of inequalities to where they are not negative."""
