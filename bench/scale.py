@@ -7,7 +7,9 @@ Agents have 10 coordinates, one least-squares row and one affine inequality each
 many random edges, 3 N in all. Every size runs in a process of its own.
 
 * packing: from arrays and a list of edges to the first activation, `Problem`, `Network` and `Solver` included;
-* nanoseconds per activation: the clock of the default method, every agent once per epoch in random order;
+* nanoseconds per activation: the clock of the default method, every agent once per epoch in random order; and the floor
+  of that in edge form, a loop that only reads and writes the memory of those agents in that order (floor.c), if the C
+  engine and a C compiler are here;
 * memory: the most that was resident, less what the imports took before there was any data, over the bytes of the arrays
   and the list of edges. The data itself counts, so the ratio is above 1. `packed`: before the first activation,
   `running`: after two epochs, when all state has been written to; `solved`: after `--epochs`, from the 20th on with the
@@ -23,10 +25,12 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import floor as floors
 import numpy as np
 import scipy.sparse.csgraph  # noqa: F401  imported when a network is made; here, so that it is no part of the memory
 
@@ -34,9 +38,11 @@ import fastadapd as fa
 from fastadapd import engines
 
 DIM = 10
+NUMBERS = 2 * (DIM + 1) + 2  # of an agent, with two for the step of its constraint
 SIZES = (10**2, 10**3, 10**4, 10**5, 10**6)
 FORMS = {"edge": "edge", "node": "laplacian"}
-FIELDS = ("form", "n_agents", "data_mb", "pack_s", "ns_per_activation", "packed", "running", "solve_s", "solved")
+FIELDS = ("form", "n_agents", "data_mb", "pack_s", "ns_per_activation", "ns_floor", "packed", "running",
+          "solve_s", "solved")
 SECONDS = 1.0  # activations are timed for at least this long
 UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
@@ -89,12 +95,29 @@ def measure(form: str, N: int, epochs: float) -> dict[str, Any]:
         assert status == 0, status
     row["ns_per_activation"] = 1e9 * min(times) / most
     row["running"] = (peak() - before) / size
+    if form == "edge" and engine == "c" and floors.compiler():
+        row["ns_floor"] = 1e9 * floor(run, problem, network, agents) / most
     if epochs:
         del solver, run, advance
         began = time.perf_counter()
         fa.solve(problem, network, engine=engine, rng=0, max_epochs=epochs)
         row["solve_s"], row["solved"] = time.perf_counter() - began, (peak() - before) / size
     return row
+
+
+def floor(run: Any, problem: fa.Problem, network: fa.Network, agents: Any) -> float:
+    """Seconds of the faster of two floors, memory asked ahead or not."""
+    from fastadapd.engines import native
+
+    times: dict[int, list[float]] = {0: [], 2: []}
+    with tempfile.TemporaryDirectory() as folder:
+        touch = floors.touching(*floors.load(DIM, native.simd(), Path(folder)), run, problem, network, NUMBERS)
+        while len(times[0]) < 3 or sum(times[0]) < SECONDS / 2:
+            for ahead, seconds in times.items():
+                began = time.perf_counter()
+                touch(agents, ahead)
+                seconds.append(time.perf_counter() - began)
+    return min(map(min, times.values()))
 
 
 def elsewhere(form: str, N: int, epochs: float) -> dict[str, Any]:
@@ -121,6 +144,9 @@ def show(rows: list[dict[str, Any]]) -> str:
         if 10**3 in at:
             lines.append(target("nanoseconds per activation over those at 1,000 agents",
                                 last["ns_per_activation"] / at[10**3]["ns_per_activation"], 3))
+        if last.get("ns_floor"):
+            lines.append(target("nanoseconds per activation over their floor",
+                                last["ns_per_activation"] / last["ns_floor"], 1.5))
     return "\n".join(lines)
 
 
@@ -139,6 +165,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     panels = (("ns_per_activation", "nanoseconds per activation", None), ("pack_s", "seconds of packing", 20),
               ("packed", "peak memory over data", 2.5))
     for ax, (name, label, limit) in zip(axes, panels, strict=True):
+        if name == "ns_per_activation" and (known := [row for row in rows if row.get("ns_floor")]):
+            ax.loglog([row["n_agents"] for row in known], [row["ns_floor"] for row in known], "o:", color="0.6",
+                      label="edge form, floor of memory")
         for form in FORMS:
             mine = [row for row in rows if row["form"] == form]
             ax.loglog([row["n_agents"] for row in mine], [row[name] for row in mine], "o-", label=f"{form} form")
