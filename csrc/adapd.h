@@ -136,8 +136,7 @@ FA_INLINE double consensus_step(const fa_problem *problem, const fa_network *net
         gather_shared(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value,
                       state->lambda_, v);
     else
-        fa_gather(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value,
-                  state->lambda_, v);
+        fa_gather_column(network, n, i, state->lambda_, v);
     return 0.0;
 }
 

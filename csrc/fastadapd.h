@@ -117,7 +117,8 @@ typedef struct {
     int64_t is_edge_form;              /* 1: every row has two entries, and their agents both own it; then rows of an
                                           agent, owned_row, are those of its column; row r is at 2r, the entry of the
                                           agent with the lower number first */
-    int64_t same_values;               /* 1, in edge form only: row_value is [2], 1 and -1, the values of every row */
+    int64_t same_values;               /* 1, in edge form only: row_value is [2], 1 and -1, the values of every row, and
+                                          column_value is not read */
     const int64_t *owned_ptr;          /* [N+1] (not modified) */
     const int32_t *owned_row;          /* [owned_ptr[N]] rows that agent i updates (not modified) */
     const int32_t *neighbour;          /* [owned_ptr[N]], in edge form only: the agents at the other ends of owned_row

@@ -75,8 +75,7 @@ static double measure_agent(const fa_problem *problem, const fa_network *network
     step = 1.0 / fa_larger(lipschitz + feasibility(problem, i, x, theta, w, g, said), least);
     said[FA_MEAN_REACTION] = fa_norm(n, w->reaction);
     if (network) {
-        fa_gather(n, network->column_ptr[i], network->column_ptr[i + 1], network->column_row, network->column_value, lambda,
-                  w->J);
+        fa_gather_column(network, n, i, lambda, w->J);
         fa_axpy(n, 1.0, w->J, w->reaction);
     }
     said[FA_VIOLATION] = fa_larger(said[FA_VIOLATION], outside);

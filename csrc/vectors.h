@@ -202,12 +202,26 @@ FA_INLINE int fa_not_finite(int64_t n, const double *FA_RESTRICT z)
     return sum != 0.0;
 }
 
-/* out <- sum_k value_k rows[index_k], each row n long: a row of BX, or a column of B' lambda. */
+/* out <- sum_k value_k rows[index_k], each row n long: a row of BX, say. */
 FA_INLINE void fa_gather(int64_t n, int64_t begin, int64_t end, const int32_t *index, const double *value,
                              const double *FA_RESTRICT rows, double *FA_RESTRICT out)
 {
     fa_zero(n, out);
     for (int64_t k = begin; k < end; ++k) fa_axpy(n, value[k], rows + index[k] * n, out);
+}
+
+/* out <- sum_r B_ri rows_r, for agent i. */
+FA_INLINE void fa_gather_column(const fa_network *network, int64_t n, int64_t i, const double *FA_RESTRICT rows,
+                                double *FA_RESTRICT out)
+{
+    const int64_t begin = network->column_ptr[i], end = network->column_ptr[i + 1];
+    if (!network->same_values) {
+        fa_gather(n, begin, end, network->column_row, network->column_value, rows, out);
+        return;
+    }
+    fa_zero(n, out);
+    for (int64_t k = begin; k < end; ++k)
+        fa_axpy(n, network->row_value[i > network->neighbour[k]], rows + network->column_row[k] * n, out);
 }
 
 #endif

@@ -21,7 +21,7 @@ _CONSENSUS = ("edge", "laplacian", "metropolis", "max-degree")
 _MIXING = ("metropolis", "lazy-metropolis", "max-degree", "laplacian", "best-constant")
 _ROUNDING = 1e-10  # what is still zero in a user's matrix, relative to its own entries
 _DENSE_MATRIX = 4096  # up to this many entries a dense product is faster than a sparse one
-_BLOCK = 1 << 14  # edges at a time, for the sake of memory
+_BLOCK = 1 << 14  # edges, or agents, at a time, for the sake of memory
 _DENSE_NULL_SPACE = 2000
 
 T = TypeVar("T")
@@ -217,8 +217,21 @@ class Network:
 
     def transpose_multiply(self, multipliers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """B' Y of shape (N, n), for Y of shape (R, n)."""
-        transpose: Any = self.consensus_transpose if self._dense is None else self._dense.T
-        return transpose @ multipliers
+        if self._dense is not None:
+            return self._dense.T @ multipliers
+        if self.consensus != "edge" or self.n_agents <= _BLOCK:
+            transpose: Any = self.consensus_transpose
+            return transpose @ multipliers
+        (start, rows), ends = self.owned_rows, self.owned_rows_end_at
+        product = np.empty((self.n_agents, multipliers.shape[1]))
+        for k in range(0, self.n_agents, _BLOCK):
+            agents = np.arange(k, min(k + _BLOCK, self.n_agents))
+            ptr = start[k : k + len(agents) + 1]
+            its = slice(ptr[0], ptr[-1])
+            signs = np.where(np.repeat(agents, np.diff(ptr)) < ends[its], 1.0, -1.0)
+            part: Any = sp.csr_array((signs, rows[its], ptr - ptr[0]), shape=(len(agents), self.n_edges))
+            product[agents] = part @ multipliers
+        return product
 
     @property
     def n_rows(self) -> int:
@@ -251,7 +264,13 @@ class Network:
         Agent i owns ``rows[start[i]:start[i + 1]]``, in increasing order: in edge form the rows of its edges, in node
         form row i.
         """
-        if self.form == "edge":
+        if self.consensus == "edge":
+            start = np.concatenate(([0], np.cumsum(self.degrees)))
+            rows, number = np.empty(2 * self.n_edges, dtype=np.int32), np.arange(self.n_edges, dtype=np.int32)
+            first = np.repeat(np.arange(self.n_agents, dtype=np.int32), self.degrees) < self._pattern[0]
+            rows[first] = number  # edges are in the order of their first ends; by their second ends:
+            rows[~first] = sp.coo_array((number, self.edges.T), shape=(self.n_agents, self.n_agents)).tocsc().data
+        elif self.form == "edge":
             by_agent = self.consensus_transpose
             start, rows = by_agent.indptr.astype(np.int64), by_agent.indices.astype(np.int32, copy=False)
         else:

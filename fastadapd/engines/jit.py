@@ -552,11 +552,24 @@ def _least_squares_gradient(m: int, data: Floats, x: Floats, v: Floats) -> float
 
 @_inlined
 def _gather(begin: int, end: int, index: Ints, value: Floats, rows: Floats, out: Floats) -> None:
-    """out <- sum_k value_k rows[index_k]: a row of BX, or a column of B' lambda; rows in one dimension."""
+    """out <- sum_k value_k rows[index_k]: a row of BX, say; rows in one dimension."""
     _zero(out)
     n = out.size
     for k in range(begin, end):
         _axpy(value[k], _part(rows, index[k] * n, n), out)
+
+
+@_inlined
+def _gather_column(network: NetworkArrays, i: int, rows: Floats, out: Floats) -> None:
+    """out <- sum_r B_ri rows_r, for agent i."""
+    begin, end, n = network.column_ptr[i], network.column_ptr[i + 1], out.size
+    if network.same_values == 0:
+        _gather(begin, end, network.column_row, network.column_value, rows, out)
+        return
+    _zero(out)
+    for k in range(begin, end):
+        value = network.row_value[1 if i > network.neighbour[k] else 0]
+        _axpy(value, _part(rows, network.column_row[k] * n, n), out)
 
 
 @_inlined
@@ -979,8 +992,7 @@ def _consensus_step(problem: ProblemArrays, network: NetworkArrays, steps: ADAPD
                 if agents[e] == previous:
                     _axpy(N * values[e], state.dx, s)
             _axpy(gamma, s, lambda_r)
-    begin, end = network.column_ptr[i], network.column_ptr[i + 1]
-    _gather(begin, end, network.column_row, network.column_value, state.lambda_, v)
+    _gather_column(network, i, state.lambda_, v)
     return spring
 
 
@@ -1432,8 +1444,7 @@ def measure(problem: ProblemArrays, network: NetworkArrays, scales: Scales, x: F
         totals[COMPLEMENTARITY] += complementarity
         totals[MEAN_REACTION] += _norm(reaction)
         if lambda_.size:
-            begin, end = network.column_ptr[i], network.column_ptr[i + 1]
-            _gather(begin, end, network.column_row, network.column_value, flat, w.J)
+            _gather_column(network, i, flat, w.J)
             _axpy(1.0, w.J, reaction)
 
         # |x_i - prox_{t rho_i}(x_i - t [grad f_i + J_i' theta_i + (B' lambda)_i])| / t

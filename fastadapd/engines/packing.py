@@ -390,7 +390,7 @@ def pack_network(network: Network) -> NetworkArrays:
         row_value=np.array([1.0, -1.0]) if same else network.consensus_matrix.data,
         column_ptr=owned_ptr,
         column_row=owned_row,
-        column_value=network.consensus_transpose.data,
+        column_value=np.empty(0) if same else network.consensus_transpose.data,
     )
 
 
