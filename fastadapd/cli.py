@@ -49,7 +49,8 @@ def _parser() -> _Parser:
     figure1.add_argument("--edges", type=_at_least(0), default=argparse.SUPPRESS,
                          help="random edges besides the cycle (default: 2 per agent)")
     figure1.add_argument("--seeds", type=_at_least(1), default=10, help="number of problems that are drawn")
-    figure1.add_argument("--communications", type=_at_least(1), default=150_000, help="length of every run")
+    figure1.add_argument("--communications", type=_at_least(1), default=150_000,
+                         help="length of every run, in activations")
     figure1.add_argument("--engine", choices=("auto", "c", "numba", "numpy"), default="auto", help="runs the loops")
     figure1.add_argument("--out", type=Path, default=Path("."), help="directory for the files; made if it is missing")
 

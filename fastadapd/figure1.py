@@ -6,7 +6,7 @@ agent):
 * AD-APD (paper): global momentum and the steps of the theory, with the multiplier bound from the Slater point.
 * AD-APD adaptive: the default of `fastadapd.solve`, nothing to choose.
 * DPDA-S (theory): the steps of the theory, with the same bound.
-* DPDA-S (best of tuning grid): for each seed the best of 24 choices, made with the optimum in hand: the multiplier
+* DPDA-S (best of grid): for each seed the best of 24 choices, made with the optimum in hand: the multiplier
   bound is 1.1 times the largest optimal multiplier, the Jacobian bound is the largest norm at the optimum, and gamma,
   dual_weight and step_scale (up to 1.8, where nothing is guaranteed) are tried around those.
 """
@@ -38,8 +38,8 @@ from fastadapd.solver import Solver
 from fastadapd.steps import slater_bound
 
 PAPER, ADAPTIVE, THEORY, TUNED = CURVES = (
-    "AD-APD (paper)", "AD-APD adaptive", "DPDA-S (theory)", "DPDA-S (best of tuning grid)")
-COLUMNS = ("communications", "suboptimality", "infeasibility", "consensus_violation", "residual", "fun")
+    "AD-APD (paper)", "AD-APD adaptive", "DPDA-S (theory)", "DPDA-S (best of grid)")
+COLUMNS = ("communications", "floats_sent", "suboptimality", "infeasibility", "consensus_violation", "residual", "fun")
 
 _GAMMAS, _DUAL_WEIGHTS, _STEP_SCALES = (0.3, 1.0, 3.0, 10.0), (1.0, 3.0, 10.0), (1.0, 1.8)
 _GRID = len(_GAMMAS) * len(_DUAL_WEIGHTS) * len(_STEP_SCALES)
@@ -78,7 +78,7 @@ class Experiment:
     n_seeds : int
         Problems, networks and activations are drawn from the seeds 0, 1, ...
     communications : int
-        Length of every run, rounded up to a multiple of n_agents.
+        Activations of every run, rounded up to a multiple of n_agents; so many communications at least.
     engine : str
     """
 
@@ -95,7 +95,7 @@ class Experiment:
         return -(-self.communications // self.n_agents)
 
     def counts(self) -> np.ndarray:
-        """Communications at which all runs are recorded: about 60 on a logarithmic scale, multiples of n_agents."""
+        """Activations at which all runs are recorded: about 60 on a logarithmic scale, multiples of n_agents."""
         return np.unique(np.geomspace(1, self.epochs, 70).round().astype(np.int64)) * self.n_agents
 
 
@@ -228,9 +228,9 @@ def largest_measure(result: Result) -> Floats:
     return np.where(np.isfinite(largest), largest, np.inf)
 
 
-def communications_to(result: Result, target: float) -> float:
-    """Communications after which `largest_measure` stays at or below the target (interpolated); inf: never."""
-    counts, errors = result.history["communications"], largest_measure(result)
+def needed(result: Result, target: float, what: str = "communications") -> float:
+    """After how many of them `largest_measure` stays at or below the target (interpolated); inf: never."""
+    counts, errors = result.history[what], largest_measure(result)
     if result.status is Status.DIVERGED or errors[-1] > target:
         return np.inf
     if errors.max() <= target:
@@ -244,15 +244,19 @@ def communications_to(result: Result, target: float) -> float:
 
 def _tuning_score(result: Result) -> tuple[float, float]:
     final = np.inf if result.status is Status.DIVERGED else float(largest_measure(result)[-1])
-    return communications_to(result, _TUNED_FOR), final
+    return needed(result, _TUNED_FOR), final
 
 
 def _median(results: Sequence[Result], counts: np.ndarray, value: Callable[[Result], Floats]) -> Floats:
-    """Median over the seeds at every count; a run that diverged counts as inf from there on."""
+    """Median over the seeds after so many communications (interpolated); inf where a run has diverged before."""
     table = np.full((len(results), len(counts)), np.inf)
     for row, result in zip(table, results, strict=True):
-        own = value(result)
-        row[: len(own)] = own
+        own, sent = value(result), result.history["communications"]
+        known = np.isfinite(own)
+        if known.any():
+            there = counts <= sent[known][-1]
+            logarithms = np.log(np.maximum(own[known], 1e-300))
+            row[there] = np.exp(np.interp(np.log(counts[there]), np.log(sent[known]), logarithms))
     return np.median(table, axis=0)
 
 
@@ -264,7 +268,7 @@ def report(results: Mapping[str, Sequence[Result]], counts: np.ndarray) -> str:
     results : dict of str to sequence of Result
         As `run` returns them.
     counts : ndarray of int
-        As ``Experiment.counts``.
+        Communications to show, about a dozen of them; as ``Experiment.counts``.
 
     Returns
     -------
@@ -272,15 +276,16 @@ def report(results: Mapping[str, Sequence[Result]], counts: np.ndarray) -> str:
     """
     errors = np.array([_median(own, counts, largest_measure) for own in results.values()])
     shown = np.unique(np.searchsorted(counts, np.geomspace(counts[0], counts[-1], 12) * (1 - 1e-12)))
-    needed = [[float(np.median([communications_to(result, target) for result in own])) for own in results.values()]
-              for target in _TARGETS]
     last = [[_median(own, counts, lambda result, name=measure: result.history[name])[-1]  # type: ignore[misc]
              for own in results.values()] for measure in plotting.MEASURES]
-    names = [label.replace(" tuning", "") for label in results]
+    names = list(results)
 
     def row(head: str, values: Sequence[float] | Floats, shape: str, floor: float = 0.0) -> str:
         cells = [f"{value:{shape}}" if np.isfinite(value) else "-" for value in values]
         return f"{head:>19}" + "".join(f"{cell:>16}" for cell in cells) + "   " + _ahead(names, values, floor)
+
+    def to(target: float, what: str) -> list[float]:
+        return [float(np.median([needed(result, target, what) for result in own])) for own in results.values()]
 
     def rule(head: str) -> str:
         return f"{head:>19}" + "".join(f"{name.split(' ', 1)[1]:>16}" for name in names) + "   ahead"
@@ -293,10 +298,9 @@ def report(results: Mapping[str, Sequence[Result]], counts: np.ndarray) -> str:
         rule("communications"),
         *(row(f"{counts[k]:,}", errors[:, k], ".1e", _RESOLUTION) for k in shown),
         "",
-        rule("communications to"),
-        *(row(f"{target:.0e}", values, ",.0f") for target, values in zip(_TARGETS, needed, strict=True)),
-        "",
-        rule("at the end"),
+        *(line for what, head in (("communications", "communications to"), ("floats_sent", "numbers sent to"))
+          for line in (rule(head), *(row(f"{target:.0e}", to(target, what), ",.0f") for target in _TARGETS), "")),
+        rule(f"after {counts[-1]:,}"),
         *(row(measure.replace("_", " "), values, ".1e", _RESOLUTION)
           for measure, values in zip(plotting.MEASURES, last, strict=True)),
     ])
@@ -333,7 +337,8 @@ def draw(results: Mapping[str, Sequence[Result]], path: Path) -> None:
     N, n = result.x_agents.shape
     plotting.convergence(results, floor=_RESOLUTION, styles=_STYLES, path=path,
                          title=f"Localization: {N} agents with private ellipsoids in {n} dimensions, small-world "
-                               f"network (median and 10-90 % of {len(next(iter(results.values())))} seeds)")
+                               f"network (median and 10-90 % of {len(next(iter(results.values())))} seeds)\n"
+                               "in a communication AD-APD sends every neighbour of an agent 2 n numbers, DPDA-S n")
 
 
 def main(size: Experiment, out: Path, *, progress: bool = True) -> None:

@@ -37,7 +37,7 @@ def rows(small):
 
 
 def test_csv_is_tidy(rows):
-    assert tuple(rows[0]) == ("curve", "seed", "communications", "suboptimality", "infeasibility",
+    assert tuple(rows[0]) == ("curve", "seed", "communications", "floats_sent", "suboptimality", "infeasibility",
                               "consensus_violation", "residual", "fun")
     assert {row["curve"] for row in rows} == set(figure1.CURVES)
     counts = {curve: [int(row["communications"]) for row in rows if row["curve"] == curve] for curve in figure1.CURVES}
@@ -64,7 +64,21 @@ def test_table_is_printed(small):
     assert len(table) == 12
     assert table[-1].split()[0] == "16,000"
     assert all(any(word in line for word in ("AD-APD", "DPDA-S", "even")) for line in table)
-    assert "communications to" in text and "figure1.png" in text and "nan" not in text
+    assert "communications to" in text and "numbers sent to" in text and "figure1.png" in text and "nan" not in text
+
+
+def test_table_agrees_with_the_csv(small, rows):
+    errors = {}
+    for row in rows:
+        largest = max(float(row[measure]) for measure in plotting.MEASURES)
+        errors.setdefault((row["curve"], row["seed"]), []).append((int(row["communications"]), largest))
+    table = small[1].split("communications  ", 1)[1].split("\n\n")[0].splitlines()[1:]
+    for line in table:
+        count, *shown = line.replace(",", "").split()[:5]
+        for curve, value in zip(figure1.CURVES, shown, strict=True):
+            seeds = [np.log(np.array(points).T) for (name, _), points in errors.items() if name == curve]
+            expected = np.median([np.exp(np.interp(np.log(float(count)), *points)) for points in seeds])
+            assert float(value) == pytest.approx(expected, rel=0.06)  # two digits are shown
 
 
 def test_picture_is_a_png(small):
@@ -161,17 +175,18 @@ def results():
 
 def with_errors(result, counts, errors, **changes):
     history = {name: np.zeros(len(counts)) for name in result.history}
-    history |= {"communications": np.asarray(counts), "infeasibility": np.asarray(errors, dtype=float)}
+    counts = np.asarray(counts)
+    history |= {"communications": counts, "floats_sent": 6 * counts, "infeasibility": np.asarray(errors, dtype=float)}
     return replace(result, history=history, **changes)
 
 
-def test_communications_to(results):
+def test_what_is_needed(results):
     run = with_errors(results[0], [10, 100, 1000, 10_000], [1e-3, 1.0, 1e-2, 0.0])
-    assert figure1.communications_to(run, 0.1) == pytest.approx(100 * np.sqrt(10))  # not 10: it went up again
-    assert 1000 < figure1.communications_to(run, 1e-4) < 1100
-    assert figure1.communications_to(run, 2.0) == 10
-    assert figure1.communications_to(with_errors(run, [10, 100], [1.0, 1.0]), 0.1) == np.inf
-    assert figure1.communications_to(with_errors(run, [10, 100], [1, 1e-9], status=fa.Status.DIVERGED), 0.1) == np.inf
+    assert figure1.needed(run, 0.1) == pytest.approx(100 * np.sqrt(10))  # not 10: it went up again
+    assert 1000 < figure1.needed(run, 1e-4) < 1100
+    assert figure1.needed(run, 2.0) == 10
+    assert figure1.needed(with_errors(run, [10, 100], [1.0, 1.0]), 0.1) == np.inf
+    assert figure1.needed(with_errors(run, [10, 100], [1, 1e-9], status=fa.Status.DIVERGED), 0.1) == np.inf
 
 
 def test_report_survives_runs_that_diverged(results):
