@@ -25,7 +25,7 @@ from pathlib import Path
 import cvxpy as cp
 import numpy as np
 from families import Draw
-from suite import Row, sizes, write_csv
+from suite import Help, Row, sizes, write_csv
 
 import fastadapd as fa
 
@@ -158,11 +158,12 @@ def _errors(rows: Sequence[Row]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=sizes, default=[30, 100, 300, 1000], help="numbers of agents")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
+    parser.add_argument("--sizes", type=sizes, default=[30, 100, 300, 1000],
+                        help="numbers of agents, with commas between")
+    parser.add_argument("--seeds", type=int, default=5, help="problems of each size")
     parser.add_argument("--rounds", type=int, default=2, help="how often each problem is solved")
-    parser.add_argument("--out", type=Path, default=Path("suite"))
+    parser.add_argument("--out", type=Path, default=Path("suite"), help="folder for what is written")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     small = Draw(10, 0, 20)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from families import Draw
-from suite import Row, sizes, write_csv
+from suite import Help, Row, sizes, write_csv
 
 import fastadapd as fa
 
@@ -86,12 +86,12 @@ def report(rows: Sequence[Row]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=sizes, default=[30, 1000], help="numbers of agents")
-    parser.add_argument("--dims", type=sizes, default=[5, 20, 100], help="numbers of coordinates")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
+    parser.add_argument("--sizes", type=sizes, default=[30, 1000], help="numbers of agents, with commas between")
+    parser.add_argument("--dims", type=sizes, default=[5, 20, 100], help="numbers of coordinates, with commas between")
+    parser.add_argument("--seeds", type=int, default=3, help="problems of each kind")
     parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for a run")
-    parser.add_argument("--out", type=Path, default=Path("suite"))
+    parser.add_argument("--out", type=Path, default=Path("suite"), help="folder for what is written")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     measure(10, 5, 0, 1.0)  # what is done once in a process

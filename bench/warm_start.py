@@ -31,7 +31,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from families import FAMILIES
-from suite import Row, names, run_all, sizes, values, write_csv
+from suite import Help, Row, names, run_all, sizes, values, write_csv
 
 import fastadapd as fa
 from fastadapd.constraints import AffineEquality, AffineInequality, Ellipsoid, QuadraticInequality
@@ -226,15 +226,15 @@ def _values(rows: Sequence[Row], column: str) -> Array:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--families", type=names, default=[name for name in FAMILIES if name != "feasibility"],
                         help="names, or what they begin with")
-    parser.add_argument("--sizes", type=sizes, default=[10, 50], help="numbers of agents")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--tol", type=float, default=1e-6)
-    parser.add_argument("--max-epochs", type=float, default=20_000)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=Path("suite"))
+    parser.add_argument("--sizes", type=sizes, default=[10, 50], help="numbers of agents, with commas between")
+    parser.add_argument("--seeds", type=int, default=3, help="problems of each kind")
+    parser.add_argument("--tol", type=float, default=1e-6, help="of every solve")
+    parser.add_argument("--max-epochs", type=float, default=20_000, help="of every solve")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+    parser.add_argument("--out", type=Path, default=Path("suite"), help="folder for what is written")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()

@@ -18,8 +18,9 @@ Floats = NDArray[np.float64]
 class Term:
     """A function that one agent holds, or that many agents hold with data of their own.
 
-    Every parameter is either shared by all agents or has one more axis in front, the agents'. Methods take points of
-    shape ``(..., dim)``: one point, or one point per agent. Arrays of float64 are not copied: do not change them later.
+    Every parameter is either shared by all agents or has one more axis in front, the agents'. A term that is shared is
+    held by every agent and so counts n_agents times. Methods take points of shape ``(..., dim)``: one point, or one
+    point per agent. Arrays of float64 are not copied: do not change them later.
 
     Attributes
     ----------
@@ -61,8 +62,9 @@ class Term:
         array = np.ascontiguousarray(raw, dtype=np.float64).reshape(raw.shape)
         if array.ndim not in (axes, axes + 1):
             shape = {0: "a number", 1: "a vector", 2: "a matrix"}[axes]
+            diagonal = " (for a diagonal matrix: np.diag)" if axes == 2 and array.ndim < 2 else ""
             self._fail(f"{name} has shape {array.shape}; it must be {shape} shared by all agents, "
-                       f"or {shape} per agent with the agents as first axis ({axes + 1} axes)")
+                       f"or {shape} per agent with the agents as first axis ({axes + 1} axes){diagonal}")
         if array.size == 0:
             self._fail(f"{name} is empty (shape {array.shape})")
         if not self._may_be_infinite(name) and not np.isfinite(array).all():

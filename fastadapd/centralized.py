@@ -54,11 +54,14 @@ def solve_centralized(problem: Problem, solver: str = "CLARABEL", **options: obj
     InvalidOptionError
         When `problem` is none.
     FastadapdError
-        When the solver finds no optimum (an infeasible or unbounded problem, say).
+        When the solver finds no optimum (an infeasible or unbounded problem, say), or CVXPY is missing.
     """
-    import cvxpy as cp
-
     check_problem(problem)
+    try:
+        import cvxpy as cp
+    except ImportError as error:
+        raise FastadapdError(f"solve_centralized needs CVXPY and Clarabel ({error}): pip install 'fastadapd[figures]'"
+                             ) from error
     x = cp.Variable(problem.dim)
     total: list[object] = []
     limits: list[list[cp.Constraint]] = []

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastadapd.errors import InvalidOptionError, as_indices, as_number
 
+__all__ = ["Cyclic", "Poisson", "Recorded", "Repeated", "Shuffled", "Uniform"]
+
 Indices = NDArray[np.int32]
 _BLOCK = 16_384
 

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from fastadapd._terms import Floats, Term, dot, gram_eigenvalues, lengths, multiply
 
+__all__ = ["AffineEquality", "AffineInequality", "Constraint", "Ellipsoid", "QuadraticInequality"]
+
 
 class Constraint(Term):
     """Rows of convex functions.
@@ -71,7 +73,7 @@ class Ellipsoid(Constraint):
         Its symmetric part is used.
     center : array_like, shape (dim,) or (n_agents, dim)
     level : array_like, shape () or (n_agents,)
-        Not negative: an ellipsoid of negative level is empty.
+        Not negative: an ellipsoid of negative level is empty. By default 1.
     """
 
     _axes: ClassVar[dict[str, int]] = {"level": 0, "curvature": 0, "center": 1, "P": 2}

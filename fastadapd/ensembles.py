@@ -24,7 +24,7 @@ def solve_many(
     problems: Problem | Sequence[Problem],
     networks: Network | Sequence[Network],
     *,
-    rng: int | np.random.Generator | Sequence[int | np.random.Generator] | None = None,
+    rng: int | np.random.Generator | Sequence[int | np.random.Generator] | np.ndarray | None = None,
     workers: int | None = None,
     max_epochs: float = 100_000,
     time_limit: float | None = None,
@@ -32,9 +32,9 @@ def solve_many(
 ) -> list[Result]:
     """Solve several problems, or one with several seeds, in threads.
 
-    Results are those of `solve` one after the other. Threads pay where the compiled loops, which run side by side, take
-    most of the time: from about a hundred agents on; below they even cost a little. Ctrl-C ends all, with
-    KeyboardInterrupt and no results.
+    Results are those of `solve` one after the other, each with its own seed. Threads pay where the compiled loops,
+    which run side by side, take most of the time: from about a hundred agents on; below they even cost a little.
+    Ctrl-C ends all, with KeyboardInterrupt and no results.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def solve_many(
         One stands for all.
     networks : Network or sequence of Network
         One stands for all.
-    rng : None, int, numpy.random.Generator or sequence of int or Generator
-        A sequence: the seed of each. Otherwise solve number k has the k-th generator of
+    rng : None, int, numpy.random.Generator, or sequence or array of int, or sequence of Generator
+        A sequence: the seed of each, as for `solve`. Otherwise solve number k has the k-th generator of
         ``numpy.random.default_rng(rng).spawn(count)``.
     workers : int, optional
         Solves at a time; by default as many as there are processors, or 1 if every problem has less than 100 agents.
@@ -70,6 +70,8 @@ def solve_many(
     >>> [result.success for result in results]
     [True, True, True]
     """
+    if unknown := options.keys() - (Solver.__init__.__kwdefaults__ or {}):
+        raise TypeError(f"solve_many() got an unexpected keyword argument {min(unknown)!r}")
     if isinstance(rng, np.ndarray):
         rng = rng.tolist()
     seeds = rng if isinstance(rng, Sequence) else None

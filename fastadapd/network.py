@@ -662,6 +662,8 @@ def _check_connected(pattern: Matrix, labels: Labels, problem: str, remedy: str)
     if count > 1:
         sizes = np.bincount(component)
         smallest = np.flatnonzero(component == sizes.argmin())
+        if labels is None and count == 2 and smallest.tolist() == [0]:
+            remedy += "; agents are numbered from 0, not from 1"
         largest_first = ", ".join(map(str, np.sort(sizes)[::-1][:5].tolist())) + ", ..." * (count > 5)
         raise InvalidNetworkError(
             f"{problem}: {count} components of sizes {largest_first}; "

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from fastadapd._terms import Floats, Term, dot, gram_eigenvalues, multiply, transpose_multiply
 
+__all__ = ["LeastSquares", "Linear", "Objective", "Quadratic"]
+
 
 class Objective(Term):
     """A smooth convex cost.

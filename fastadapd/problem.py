@@ -71,6 +71,10 @@ class Agent:
 class Problem:
     """Minimize the sum of all costs and simple terms subject to the constraints of every agent.
 
+    Terms whose parameters have one more axis in front, the agents', are stacked: each agent has its own. All other
+    terms are held by every agent, so that a cost or an L1 term that is shared enters the sum n_agents times; divide its
+    parameters by n_agents, or give it to one agent with `from_agents`, if it should count once.
+
     Parameters
     ----------
     objective : Objective or sequence of Objective, optional
@@ -78,6 +82,8 @@ class Problem:
     regularizer : Regularizer, optional
         One simple term; its proximal map is used.
     constraints : Constraint or sequence of Constraint, optional
+        Every agent holds all of a sequence. For a constraint of each agent's own, stack the parameters, as in
+        ``Ellipsoid(P, centers, levels)`` with the agents as first axis, or use `from_agents`.
     n_agents : int, optional
         Needed only when no term is stacked, so that all agents hold the same.
     dim : int, optional
@@ -116,8 +122,10 @@ class Problem:
         if n_agents is not None:
             counts.insert(0, ("n_agents", _positive("n_agents", n_agents)))
         if not counts:
-            raise InvalidProblemError("no term is stacked over agents, so the number of agents is not known: "
-                                      "give n_agents=, or a first axis for the agents in some parameter")
+            raise InvalidProblemError(
+                "no term is stacked over agents, so the number of agents is not known: where each agent has its own "
+                "data, put the agents as first axis of a parameter, or use Problem.from_agents([Agent(...), ...]); "
+                "where all agents hold the same terms, give n_agents=")
         for name, count in counts:
             if count != counts[0][1]:
                 raise InvalidProblemError(f"{name} is for {count} agents but {counts[0][0]} is for {counts[0][1]}")
@@ -341,11 +349,14 @@ def _as_tuple(value: Any, kind: type[_T], name: str) -> tuple[_T, ...]:
     try:
         terms = tuple(terms)
     except TypeError:
-        raise InvalidProblemError(f"{name} must be a {kind.__name__} or a sequence of them, "
-                                  f"not {type(value).__name__}") from None
+        raise InvalidProblemError(f"{name} must be one {kind.__name__} of fastadapd.{kind.__name__.lower()}s or a "
+                                  f"sequence of them, not {type(value).__name__}") from None
     for term in terms:
         if not isinstance(term, kind):
-            raise InvalidProblemError(f"{name}: {type(term).__name__} is no {kind.__name__}")
+            places = {Objective: "objective", Regularizer: "regularizer", Constraint: "constraints"}
+            place = next((place for other, place in places.items() if isinstance(term, other)), None)
+            hint = f"; give it as {place}=" if place else ""
+            raise InvalidProblemError(f"{name}: {type(term).__name__} is no {kind.__name__}{hint}")
     return terms
 
 
@@ -356,6 +367,7 @@ def check_problem(problem: Any) -> None:
 
 
 def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not np.isfinite(value) or int(value) != value or value < 1:
+    number = not isinstance(value, bool) and isinstance(value, (int, float, np.integer, np.floating))
+    if not number or not np.isfinite(value) or int(value) != value or value < 1:
         raise InvalidProblemError(f"{name} must be a positive integer, not {value!r}")
     return int(value)

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from fastadapd._terms import Floats, Term
 
+__all__ = ["L1", "Box", "L2Ball", "NonNegative", "Regularizer", "Zero"]
+
 
 class Regularizer(Term):
     """A convex term with a cheap proximal map.

@@ -87,14 +87,16 @@ class Result:
     suboptimality : float
         ``|F(X) - F*| / max(1, |F*|)`` with every agent at its own copy; nan unless optimal_value was given.
     infeasibility : float
-        Largest distance of an agent's g_i(x_i) to its cone (and of x_i to the domain of its simple term).
+        Largest violation of an agent: the norm of ``max(g, 0)`` over its inequalities and ``|g|`` over its equations
+        at x_i, or the distance of x_i to the set of its simple term.
     consensus_violation : float
         ``max_i |x_i - mean| / max(1, |mean|)``.
     residual : float
         Largest relative KKT residual at x_agents; see `fastadapd.metrics`.
     activations, communications, floats_sent : int
-        A synchronous iteration counts n_agents activations and communications; a sum over all agents counts
-        2 n_agents communications.
+        In an activation one agent computes and speaks once to its neighbours, which is one communication. A synchronous
+        iteration counts n_agents of both; a sum over all agents counts 2 n_agents communications. floats_sent counts
+        the numbers for every neighbour: with n coordinates 2 n of them in AD-APD, n in DPDA-S.
     epochs : float
         Activations per agent.
     success : bool
@@ -152,7 +154,9 @@ class Result:
     def __repr__(self) -> str:
         shown = {"message": self.message, "success": self.success, "status": f"{self.status.name} ({int(self.status)})",
                  "x": np.array2string(self.x, precision=6, threshold=8, prefix=" " * 21)}
-        numbers = ("fun", "residual", "infeasibility", "consensus_violation", "suboptimality", "epochs")
+        numbers = ["fun", "residual", "infeasibility", "consensus_violation", "epochs"]
+        if not np.isnan(self.suboptimality):
+            numbers.insert(4, "suboptimality")
         shown |= {name: f"{getattr(self, name):.6g}" for name in numbers}
         shown |= {name: str(getattr(self, name)) for name in ("activations", "communications", "method", "engine")}
         shown["runtime"] = f"{self.runtime:.3g} s"

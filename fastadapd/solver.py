@@ -56,6 +56,8 @@ _MESSAGES = {
                     "the order of the activations an unlucky one (another rng has another).",
     Status.END_OF_CLOCK: "The recorded activations ended after {epochs:g} epochs with residual {residual:.2e}.",
 }
+_WITHOUT_TOL = "Stopped after {epochs:g} epochs with residual {residual:.2e}; tol = 0: nothing else stops a run."
+_NOT_RUN = "Not run yet; the residual of the start is {residual:.2e}."
 
 
 class Solver:
@@ -69,8 +71,10 @@ class Solver:
     method : str or Method
         "ad-apd", "dpda-s" or an options object of `fastadapd.methods`.
     engine : {"auto", "c", "numba", "numpy"}
+        "auto": C if it was compiled, else Numba. One that was named is never replaced.
     rng : None, int or numpy.random.Generator
-        Seed of the activations (SPEC 7). The same seed gives the same result on every engine.
+        Seed of the activations. The same seed gives the same ones on every engine, and so the same result up to
+        rounding.
     clock : str, Clock or sequence of int, optional
         Who wakes when: "uniform" (independent and random, as in the paper), "shuffled", "repeated", "cyclic", an object
         of `fastadapd.clocks`, or a recorded sequence. By default what suits the method.
@@ -82,7 +86,9 @@ class Solver:
     consensus_multipliers : array_like, optional
         Start of the consensus multipliers, as in `Result.consensus_multipliers`; by default lambda is 0, whatever x0.
     tol : float
-        Stop at ``residual <= tol``; 0: never.
+        Stop at the first check with ``residual <= tol``, unless x has moved by more than 20 tol during the last fifth
+        of the run; 0: never. Because of that, and since checks are some epochs apart, runs are a tenth to a fifth
+        longer than the residual alone would ask.
     optimal_value : float, optional
         F*, if it is known, for `suboptimality`.
     point : {"last", "ergodic", "best"}
@@ -108,6 +114,8 @@ class Solver:
 
     Attributes
     ----------
+    problem : Problem
+    network : Network
     stop : threading.Event or None
         Set by another thread, it ends a run as Ctrl-C does.
 
@@ -261,7 +269,8 @@ class Solver:
         if x0 is not None:
             given = _finite("x0", x0)
             if given.shape not in ((n,), (N, n)):
-                raise InvalidOptionError(f"x0 has shape {given.shape}; it must be ({n},) or ({N}, {n})")
+                raise InvalidOptionError(f"x0 has shape {given.shape}; it must be ({n},), the coordinates, or "
+                                         f"({N}, {n}), those of every agent")
             x[:] = given / self._units
         for group in self._inner.regularizers:
             if group.term.is_set:
@@ -307,7 +316,7 @@ class Solver:
             if record < 1:
                 raise InvalidOptionError(f"record is {record}; it must be a positive number of activations")
             return int(record), None
-        if not np.iterable(record):
+        if not np.iterable(record) or isinstance(record, (str, bytes)):
             raise InvalidOptionError(f"record is {record!r}; it must be a positive integer or a sequence of activation "
                                      "counts")
         counts = as_indices("record", record)
@@ -568,6 +577,9 @@ class Solver:
         solved = self._is_solved(measures.residual)
         status = Status.SOLVED if solved else Status.MAX_EPOCHS if self._status is None else self._status
         radius = self._certificate.radius if self._certificate else np.inf
+        message = _MESSAGES[status]
+        if status is Status.MAX_EPOCHS and not (self._tol and now):
+            message = _WITHOUT_TOL if now else _NOT_RUN
         columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_HISTORY)
         history = {name: np.array(column, dtype=np.int64 if k < 3 else np.float64)
                    for k, (name, column) in enumerate(zip(_HISTORY, columns, strict=True))}
@@ -588,7 +600,7 @@ class Solver:
             epochs=now / N,
             success=solved,
             status=status,
-            message=_MESSAGES[status].format(
+            message=message.format(
                 residual=measures.residual, tol=self._tol, epochs=now / N,
                 agents=_named(self._certificate.agents) if self._certificate else "",
                 within=f" within {radius:.1e} of x" if radius < np.inf else "",
@@ -800,9 +812,9 @@ def solve(
     engine : {"auto", "c", "numba", "numpy"}
         "auto": C if it was compiled, else Numba. One that was named is never replaced.
     rng : None, int or numpy.random.Generator
-        Seed of the activations (SPEC 7).
+        Seed of the activations; the same seed gives the same ones on every engine.
     tol : float
-        Stop at ``residual <= tol``.
+        Stop at ``residual <= tol``, as for `Solver`.
     max_epochs : float
         At most this many epochs of n_agents activations.
     time_limit : float, optional

@@ -93,3 +93,8 @@ def test_ctrl_c_ends_all():
 def test_options_that_are_refused(arguments, options, message):
     with pytest.raises(fa.InvalidOptionError, match=message):
         fa.solve_many(*arguments, **options)
+
+
+def test_an_unknown_option_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"^solve_many\(\) got an unexpected keyword argument 'max_epoch'$"):
+        fa.solve_many(PROBLEMS, NETWORKS, max_epoch=5)

@@ -1,5 +1,7 @@
 """Problems: how terms come together, the reference optimum, and every way to get a problem wrong."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -70,7 +72,8 @@ class Other(fa.regularizers.Regularizer):
 
 
 WRONG = [
-    (lambda: fa.Problem(), "no term is stacked over agents.*give n_agents="),
+    (lambda: fa.Problem(), "no term is stacked over agents.*Problem.from_agents.*give n_agents="),
+    (lambda: fa.Problem(Linear([1, 2]), n_agents="2"), "n_agents must be a positive integer, not '2'"),
     (lambda: fa.Problem(Linear([1, 2])), "no term is stacked over agents"),
     (lambda: fa.Problem(NonNegative(), n_agents=2), "objective: NonNegative is no Objective"),
     (lambda: fa.Problem(STACKED, STACKED), "regularizer: Linear is no Regularizer"),
@@ -78,10 +81,10 @@ WRONG = [
         lambda: fa.Problem(STACKED, [L1(1), Box(0, 1)]),
         "regularizer must be one term.*Put sets that do not fit into constraints",
     ),
-    (lambda: fa.Problem(STACKED, constraints=[Box(0, 1)]), "constraints: Box is no Constraint"),
-    (lambda: fa.Problem(STACKED, constraints=5), "constraints must be a Constraint or a sequence of them, not int"),
+    (lambda: fa.Problem(STACKED, constraints=[Box(0, 1)]), "Box is no Constraint; give it as regularizer="),
+    (lambda: fa.Problem(STACKED, constraints=5), "must be one Constraint of fastadapd.constraints or .*, not int"),
     (lambda: fa.Problem("Quadratic", n_agents=2), "objective: str is no Objective"),
-    (lambda: fa.Problem(Linear, n_agents=2), "objective must be a Objective or a sequence of them, not type|Linear"),
+    (lambda: fa.Problem(Linear, n_agents=2), "must be one Objective of fastadapd.objectives or .*, not type|Linear"),
     (lambda: fa.Problem(STACKED, n_agents=4), "Linear is for 3 agents but n_agents is for 4"),
     (lambda: fa.Problem([STACKED, Quadratic(EYE, np.zeros((4, 2)))]), "Quadratic is for 4 agents but Linear is for 3"),
     (lambda: fa.Problem(STACKED, L1(np.ones((2, 1)))), "L1 is for 2 agents but Linear is for 3"),
@@ -292,3 +295,15 @@ def test_groups_come_in_the_order_of_the_agents():
         problem = fa.Problem.from_agents([fa.Agent(terms[k]) for k in np.repeat(order, 5)])
         assert [group.agents[0] for group in problem.objectives] == [0, 5, 10, 15, 20, 25]
         assert [group.term.q[0] for group in problem.objectives] == order.tolist()
+
+
+def test_a_shared_term_counts_once_per_agent():
+    cost, weight = Linear([1.0, 2.0]), L1(0.5)
+    shared, single = fa.Problem(cost, weight, n_agents=3), fa.Problem.from_agents([fa.Agent(cost, weight)])
+    assert shared.values(np.ones(2)).sum() == 3 * single.values(np.ones(2)).sum()
+
+
+def test_the_centralized_optimum_without_cvxpy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    with pytest.raises(fa.FastadapdError, match=r"needs CVXPY and Clarabel .*pip install 'fastadapd\[figures\]'"):
+        fa.solve_centralized(fa.Problem(Linear([1.0]), n_agents=1))

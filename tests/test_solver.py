@@ -1096,6 +1096,16 @@ def test_a_result_answers_like_a_dictionary():
         result.x = 0
     for word in ("residual", "MAX_EPOCHS (1)", "ad-apd", result.engine):
         assert word in repr(result)
+    assert "suboptimality" not in repr(result)
+    assert "suboptimality" in repr(fa.solve(PROBLEM, NETWORK, rng=0, max_epochs=1, optimal_value=0.0))
+
+
+def test_messages_of_runs_that_nothing_stopped():
+    solver = fa.Solver(PROBLEM, NETWORK, rng=0, tol=0)
+    assert solver.result().message.startswith("Not run yet; the residual of the start is")
+    solver.run(3)
+    assert "tol = 0: nothing else stops a run" in solver.result().message
+    assert "raise max_epochs" in fa.solve(PROBLEM, NETWORK, rng=0, max_epochs=1).message
 
 
 ZERO = np.zeros(3)
@@ -1121,7 +1131,7 @@ ZERO = np.zeros(3)
         ({"engine": "gpu"}, "engine: 'gpu' is not known"),
         ({"clock": "poisson"}, "clock: 'poisson' is not known"),
         ({"clock": [0, 4]}, "clock: activation 1 wakes agent 4"),
-        ({"x0": np.zeros(2)}, r"x0 has shape \(2,\); it must be \(3,\) or \(4, 3\)"),
+        ({"x0": np.zeros(2)}, r"x0 has shape \(2,\); it must be \(3,\), the coordinates, or \(4, 3\)"),
         ({"x0": 0.0}, r"x0 has shape \(\)"),
         ({"x0": np.zeros((3, 3))}, r"x0 has shape \(3, 3\)"),
         ({"x0": [0, np.nan, 0]}, "x0 holds a value that is not finite"),
@@ -1143,7 +1153,7 @@ ZERO = np.zeros(3)
         ({"record": -5}, "record is -5"),
         ({"record": 1.5}, "record is 1.5; it must be a positive integer or a sequence of activation counts"),
         ({"record": True}, "record is True; it must be"),
-        ({"record": "all"}, r"record must be one axis of integers, not shape \(\)"),
+        ({"record": "all"}, "record is 'all'; it must be a positive integer or a sequence of activation counts"),
         ({"record": [1, -1]}, "record holds -1; activation counts must not be negative"),
         ({"record": [0.5]}, r"record must be one axis of integers, not shape \(1,\) of float64"),
         ({"record": [[1], [2, 3]]}, r"record is \[\[1\], \[2, 3\]\]; it must be one axis of integers"),

@@ -107,5 +107,7 @@ def availability() -> dict[str, str | None]:
             load(name)
             reasons[name] = None
         except EngineError as error:
-            reasons[name] = str(error.__cause__)
+            cause = error.__cause__
+            missing = isinstance(cause, ModuleNotFoundError) and cause.name == "fastadapd._native"
+            reasons[name] = "not compiled here" if missing else str(cause)
     return reasons
