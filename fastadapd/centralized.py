@@ -73,7 +73,10 @@ def solve_centralized(problem: Problem, solver: str = "CLARABEL", **options: obj
         limits.append([limit for term in agent.constraints for limit in term.to_cvxpy(x)])
         domains += domain
     program = cp.Problem(cp.Minimize(cp.sum(total)), domains + [limit for own in limits for limit in own])
-    program.solve(solver=solver, **options)
+    try:
+        program.solve(solver=solver, **options)
+    except cp.SolverError as error:
+        raise FastadapdError(f"{solver} found no optimum: {error}") from error
     if x.value is None or program.status not in ("optimal", "optimal_inaccurate"):
         raise FastadapdError(f"{solver} found no optimum: it says {program.status}")
     multipliers = tuple(np.concatenate([np.atleast_1d(limit.dual_value).reshape(-1) for limit in own] or [np.zeros(0)])

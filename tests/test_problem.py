@@ -307,3 +307,8 @@ def test_the_centralized_optimum_without_cvxpy(monkeypatch):
     monkeypatch.setitem(sys.modules, "cvxpy", None)
     with pytest.raises(fa.FastadapdError, match=r"needs CVXPY and Clarabel .*pip install 'fastadapd\[figures\]'"):
         fa.solve_centralized(fa.Problem(Linear([1.0]), n_agents=1))
+
+
+def test_a_centralized_solver_that_fails():
+    with pytest.raises(fa.FastadapdError, match="NO_SOLVER found no optimum: The solver NO_SOLVER is not installed"):
+        fa.solve_centralized(fa.Problem(Quadratic(EYE, [1.0, 2.0]), n_agents=1), solver="NO_SOLVER")
