@@ -22,7 +22,7 @@ _REACH = 0.03  # longest extrapolation, relative to the point: where multipliers
 _FLAT = 0.01  # a residual that changes by less drifts along a line: go on there, twice as far every time
 _STALE = 100  # so many steps in which the residual does not fall to _PROGRESS, ...
 _TRIES = 12  # ... or so many longer ones: stuck, and from then on steps are T so many times in a row,
-_SPANS = 1, 1, 10, 10, 100, 100  # one after the other, and from the beginning
+_SPANS = 1, 1, 10, 10, 100, 100  # one after the other, and from the beginning, also where there is progress
 _RUNAWAY = 1e3  # a residual that grows to so many times what it was: stuck at once, and back to where it was that
 _CUTS = 8  # so many extrapolations in a row cut to that length, ...
 _PROGRESS = 0.7  # ... while the residual does not fall to this share, lead astray ...
@@ -153,7 +153,7 @@ class Anderson:
         """Whether the steps had to become others, or may be short again."""
         span = self._span
         if self.movement < _PROGRESS * self._stale_from[0]:
-            self._stale_from, self._stale, span = (self.movement, after), 0, 1
+            self._stale_from, self._stale, self._times_stuck, span = (self.movement, after), 0, 0, 1
         self._stale += 1
         self.runs_off = self.movement > _RUNAWAY * self._stale_from[0]
         if self.runs_off or self._stale > (_STALE if span == 1 else _TRIES):

@@ -286,7 +286,7 @@ def _falls_for_ever(problem: Problem, x: Floats, step: Floats, radius: float) ->
 
 def _bounded_along(problem: Problem, direction: Floats) -> bool:
     """Whether some set certainly ends in this direction, however far away."""
-    low, high = problem.box
+    (low, high), origin = problem.box, np.zeros_like(direction)
     if (np.isfinite(high) & (direction > 1e-6)).any() or (np.isfinite(low) & (direction < -1e-6)).any():
         return True
     if any(isinstance(group.term, regularizers.L2Ball) for group in problem.regularizers):
@@ -296,6 +296,10 @@ def _bounded_along(problem: Problem, direction: Floats) -> bool:
             P = np.asarray(group.term.P)
             if (np.einsum("...jk,j,k->...", P, direction, direction) > 1e-9 * np.abs(P).max(axis=(-2, -1))).any():
                 return True
+        # g is convex: where it grows at the origin it grows for ever
+        slopes, norms = group.term.jacobian(origin) @ direction, group.term.row_norms(origin)
+        if ((np.abs(slopes) if group.term.equality else slopes) > 1e-6 * norms).any():
+            return True
     return False
 
 

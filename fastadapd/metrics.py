@@ -11,10 +11,11 @@ The residual is the largest of four relative numbers, each free of the units of 
 G is typical of the agents' cost gradients, so that no large costs hide the others: of the sizes of all agents with
 a cost, each the largest of ``|grad f_i(x_i)|``, ``|grad f_i(0)|`` (plus the weights of an l1 term) and
 ``L_i X / 1000``, it is the median or, if that is less, the larger of the lower quartile and
-``|sum_i grad f_i(0)| / N``; and 1e-9 of the largest at least. G_0 is the same without x. H is the mean of
-``|J_i' theta_i|``, but at least G / 1000 and at most G: far from the origin, and where costs cancel, the forces that
-constraints hold against are far smaller than G. Without any cost every feasible point is optimal, and only the first
-two count. Where costs or their gradients overflow, the residual is infinite.
+``|sum_i grad f_i(0)| / N``, in which the largest agent is left out: the median of two is half of the larger one's. It
+is 1e-9 of the largest at least. G_0 is the same without x. H is the mean of ``|J_i' theta_i|``, but at least G / 1000
+and at most G: far from the origin, and where costs cancel, the forces that constraints hold against are far smaller
+than G. Without any cost every feasible point is optimal, and only the first two count. Where costs or their gradients
+overflow, the residual is infinite.
 
 X is 1, or a length of the problem if that is shorter: the median distance from the origin to the agents'
 unconstrained optima (``|grad f_i(0)| / L_i``) and to the boundaries of their constraints
@@ -50,6 +51,7 @@ class Measures(NamedTuple):
     consensus_violation: float
     residual: float
     mean: Floats
+    distances: Floats
 
 
 class Evaluator:
@@ -88,6 +90,10 @@ class Evaluator:
             for at, term in group.term.parts(_BLOCK):
                 agents = len(group.agents[at])
                 total += np.broadcast_to(term.gradient(origin), (agents, problem.dim)).sum(axis=0)
+        if N > 1:
+            largest = problem.agent(int(np.argmax(at_origin.gradients)))
+            for term in largest.objective:
+                total -= term.gradient(origin)
         mean = length(total) / N
         self.scales = Scales(self._length, typical(sizes, mean) or 1.0, self._lipschitz,
                              np.ones(problem.dim) if units is None else units, mean, sizes)
@@ -119,7 +125,7 @@ class Evaluator:
         finite = math.isfinite(sum(parts)) and math.isfinite(gradient) and math.isfinite(fun)
         return Measures(fun, abs(fun - self._optimum) / max(1.0, abs(self._optimum)), violation,
                         apart_in_units / max(1.0, extent_in_units), max(parts) if finite else math.inf,
-                        found.mean.copy())
+                        found.mean.copy(), found.distances.copy())
 
 
 def own_distances(problem: Problem, lipschitz: Floats, gradients: Floats, x: Floats, *, equations: bool) -> Floats:

@@ -36,6 +36,8 @@ _NEAR = 5.0  # times tol: checks begin where the residual is expected below; few
 _QUICK = 0.1  # the residual hardly falls to a smaller share within 10 epochs ...
 _SUDDEN = 1e-3  # ... but for the first 20: there to this share of that
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
+_MET = 0.1  # times tol: a smaller violation is none, ...
+_HARDER = 0.05  # ... and where it is larger multipliers may grow by this share meanwhile
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
 _MESSAGES = {
@@ -86,9 +88,10 @@ class Solver:
     consensus_multipliers : array_like, optional
         Start of the consensus multipliers, as in `Result.consensus_multipliers`; by default lambda is 0, whatever x0.
     tol : float
-        Stop at the first check with ``residual <= tol``, unless x has moved by more than 20 tol during the last fifth
-        of the run; 0: never. Because of that, and since checks are some epochs apart, runs are a tenth to a fifth
-        longer than the residual alone would ask.
+        Stop at the first check with ``residual <= tol``, unless during the last fifth of the run x has moved by more
+        than 20 tol, or multipliers of constraints that are not quite met have grown by more than 5 %; 0: never. Because
+        of that, and since checks are some epochs apart, runs are a tenth to a fifth longer than the residual alone
+        would ask.
     optimal_value : float, optional
         F*, if it is known, for `suboptimality`.
     point : {"last", "ergodic", "best"}
@@ -200,7 +203,7 @@ class Solver:
         self._evaluate = Evaluator(self._inner, self._engine, optimum, units)
         self._rows: list[tuple[float, ...]] = []
         self._mean = np.zeros(0)  # of the copies at the last check
-        self._means: list[tuple[int, Floats]] = []  # and some time ago
+        self._past: list[tuple[int, Floats, Floats]] = []  # and some time ago, with the multipliers
         self._next_check = self._next_mean = 0
         self._status: Status | None = None
         self._runtime = 0.0
@@ -362,7 +365,7 @@ class Solver:
                 if self._record_every is None and self._record_at is None:
                     self._record()
                 bar.set_postfix(residual=f"{residual:.1e}", refresh=False)
-                if self._is_solved(residual) and self._is_steady(now):
+                if self._is_solved(residual) and self._is_steady(now, measures):
                     return Status.SOLVED
                 hopeless = self._hopeless(now, residual)
                 if hopeless is not None:
@@ -454,7 +457,7 @@ class Solver:
             names = np.argsort(-weights, kind="stable")[: max(1, int((weights > 0.01 * weights.max()).sum()))]
             self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, self._per_agent(theta), forces)
             return Status.INFEASIBLE
-        fall = certificates.unbounded(self._inner, x, self._means[0][1], self._evaluate.size(np.zeros_like(x)))
+        fall = certificates.unbounded(self._inner, x, self._past[0][1], self._evaluate.size(np.zeros_like(x)))
         if fall is not None:
             direction, radius = fall
             change = self.problem.values((x + direction) * self._units) - self.problem.values(x * self._units)
@@ -489,24 +492,35 @@ class Solver:
     def _per_agent(self, theta: Floats) -> PerAgent:
         return PerAgent(theta.copy(), self.problem.row_ptr)
 
-    def _is_steady(self, now: int) -> bool:
+    def _is_steady(self, now: int, measures: Measures) -> bool:
         """Whether the decision has hardly moved during the last fifth of the run: a slow run is not done yet.
 
-        Linear convergence to tol leaves an error of 16 times that a fifth earlier.
+        Linear convergence to tol leaves an error of 16 times that a fifth earlier. Nor is a run done in which
+        constraints are not quite met and their multipliers still grow: where sets meet at a sharp angle, a violation of
+        tol is far from the optimum.
         """
-        return self._moved(now) <= _STEADY * self._tol
+        if self._moved(now) > _STEADY * self._tol:
+            return False
+        outside = measures.distances > _MET * self._tol * self._evaluate.size(measures.mean)
+        if not outside.any():
+            return True
+        rows = np.repeat(outside, np.diff(self.problem.row_ptr))
+        before, after = np.abs(self._a_fifth_ago(now)[2][rows]), np.abs(self._run.theta[rows])
+        return not (after - before > _HARDER * after).any()
 
     def _moved(self, now: int) -> float:
         """How far the decision has moved during the last fifth of the run, relative to its size."""
-        earlier = [mean for activations, mean in self._means if activations <= 0.8 * now][-1]
-        return length(self._mean - earlier) / self._evaluate.size(self._mean)
+        return length(self._mean - self._a_fifth_ago(now)[1]) / self._evaluate.size(self._mean)
+
+    def _a_fifth_ago(self, now: int) -> tuple[int, Floats, Floats]:
+        return [earlier for earlier in self._past if earlier[0] <= 0.8 * now][-1]
 
     def _remember(self, now: int) -> None:
         self._next_mean = self._later(now)
         measured = self._point != "last" or (self._last is not None and self._last[0] == now)
-        self._means.append((now, self._measure().mean if measured else mean_of(self._run.x)))
-        while len(self._means) > 1 and self._means[1][0] <= 0.8 * now:
-            del self._means[0]
+        self._past.append((now, self._measure().mean if measured else mean_of(self._run.x), self._run.theta.copy()))
+        while len(self._past) > 1 and self._past[1][0] <= 0.8 * now:
+            del self._past[0]
 
     def _whole(self, activations: float) -> int:
         """Rounded up to what the method cannot divide."""
@@ -631,7 +645,7 @@ class Solver:
             "stream": self._stream.checkpoint(),
             "rows": list(self._rows),
             "next_check": self._next_check,
-            "means": (self._mean, list(self._means), self._next_mean),
+            "means": (self._mean, list(self._past), self._next_mean),
             "best": self._best,
             "next_proof": (self._next_proof, self._residual_then, self._planned),
             "then": self._then,
@@ -666,8 +680,8 @@ class Solver:
                 array[...] = saved["state"][name]
             self._run.restore_extra(saved["extra"])
             self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
-            self._mean, means, self._next_mean = saved["means"]
-            self._means = list(means)
+            self._mean, past, self._next_mean = saved["means"]
+            self._past = list(past)
             self._best, (self._next_proof, self._residual_then, self._planned) = saved["best"], saved["next_proof"]
             self._certificate = None
             self._then, (self._checked, self._seen, self._pace) = saved["then"], saved["pace"]

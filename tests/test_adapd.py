@@ -710,13 +710,13 @@ def test_bold_and_careful_steps(consensus):
     for k in range(4):
         assert (run.steps.local_steps, run.steps.relaxation) == expected[k % 2]
         before = seen()
-        run._get_unstuck(at_once=True)
+        run._change_care()
         np.testing.assert_allclose(seen(), before, rtol=1e-12, atol=1e-14)
     solver.run(600)
     assert solver.result().residual < 1e-11
     point = run.state.x.copy()
     for _ in range(2):
-        run._get_unstuck(at_once=True)
+        run._change_care()
         solver.run(10)
         np.testing.assert_allclose(run.state.x, point, rtol=1e-9, atol=1e-11)
 
@@ -727,7 +727,7 @@ def test_careful_steps_are_not_for_options_that_were_given():
                              ({"local_steps": 2, "relaxation": 1.5}, (2, 1.5))):
         solver = fa.Solver(problem, network, rng=0, tol=0, method=ADAPD(**options))
         solver.run(3)
-        solver._run._get_unstuck(at_once=True)
+        solver._run._change_care()
         assert (solver._run.steps.local_steps, solver._run.steps.relaxation) == careful
 
 
@@ -742,7 +742,7 @@ def test_the_order_is_drawn_anew_where_a_run_is_stuck(workers):
     solver = fa.Solver(problem, network, rng=0, tol=0, workers=workers)
     solver.run(25)
     before = wakes(solver)
-    solver._run._get_unstuck(at_once=False)
+    solver._run._renews = True
     np.testing.assert_array_equal(wakes(solver), before)  # in the next activation
     saved = solver.checkpoint()
     solver.run(25)

@@ -255,7 +255,9 @@ def measures(instance, result, force):
     lengths = [length for length in lengths if length > 1e-14 * max(lengths)]
     natural = min(1, np.median(lengths)) if lengths else 1.0
     sizes = np.maximum(sizes, 1e-3 * natural * np.array(lipschitz))
-    total = np.linalg.norm(sum(gradient(costs, origin) for costs, _, _ in agents)) / count
+    at_origin = np.array([gradient(costs, origin) for costs, _, _ in agents])
+    others = np.arange(count) != np.argmax(np.linalg.norm(at_origin, axis=1)) if count > 1 else [True]
+    total = np.linalg.norm(at_origin[others].sum(axis=0)) / count
     mean = X.mean(axis=0)
     size, G0 = max(natural, np.linalg.norm(mean)), typical(sizes)
     G = typical(

@@ -102,10 +102,10 @@ class ADAPD(Method):
     look with which such a run ends looking. Looks are sums over all agents, too.
 
     An order of the activations that is repeated, and steps as bold as the defaults of `relaxation` and `local_steps`,
-    can lead in circles or diverge, rarely. So where the acceleration makes no progress for 1000 epochs, the order is
-    drawn anew; every other time, and at once where the iterates run off (they go back then), those options, where they
-    were not given, become 1 and, the next time, what they were. The order is also drawn anew where the weight follows
-    the imbalance of the movement.
+    can lead in circles or diverge, rarely. So where the acceleration makes no progress for 1000 epochs the order is
+    drawn anew, and where the iterates run off, at once; they go back then, and those options, where they were not
+    given, become 1 and, the next time, what they were. The order is also drawn anew where the weight follows the
+    imbalance of the movement.
 
     References
     ----------
@@ -285,7 +285,7 @@ class _AdaptiveRun(_ADAPDRun):
                  weight: float | None, memory: int, start: Start):
         self._problem, self._rule, self._given = problem, rule, weight
         self._weight = self._first = self._first_weight(start.x)
-        self._times_stuck, self._is_careful = 0, False
+        self._is_careful = False
         super().__init__(problem, network, engine, rule.steps(self._weight), start)
         self._epoch = self._rebalance = _PERIOD
         # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
@@ -420,18 +420,18 @@ class _AdaptiveRun(_ADAPDRun):
             if mixed is not after and (mixed @ mixed < np.inf or np.isfinite(mixed).all()):
                 self._replace(mixed)
             if self._anderson.stuck:
-                self._get_unstuck(at_once=self._anderson.runs_off)
+                self._renews = True
+                if self._anderson.runs_off:
+                    self._change_care()
         self._forget_disagreement()  # so that the point alone says what the next period does
         self._before = self._point.copy()
 
-    def _get_unstuck(self, at_once: bool) -> None:
-        """Draw another order of the activations; at once or every other time go from bold to careful steps or back."""
-        self._renews, self._times_stuck = True, self._times_stuck + 1
-        if at_once or self._times_stuck % 2 == 0:
-            self._hold_back(-1.0)
-            self._is_careful = not self._is_careful
-            self.steps = self._rule.steps(self._weight, self._is_careful)
-            self._hold_back(1.0)
+    def _change_care(self) -> None:
+        """Go from bold to careful steps, or back."""
+        self._hold_back(-1.0)
+        self._is_careful = not self._is_careful
+        self.steps = self._rule.steps(self._weight, self._is_careful)
+        self._hold_back(1.0)
 
     def _replace(self, point: Floats) -> None:
         """Go to a point; what came before stays in the ergodic average."""
@@ -443,8 +443,10 @@ class _AdaptiveRun(_ADAPDRun):
 
     def inherit(self, other: Run) -> None:
         if isinstance(other, _AdaptiveRun):
-            self._weight = other._weight
-            self._times_stuck, self._is_careful = other._times_stuck, other._is_careful
+            # in the units of the new data
+            then, now = (run._rule.first_weight(self.state.x) for run in (other, self))
+            self._weight = other._weight * (now / then if 0 < now / then < np.inf else 1.0)
+            self._is_careful = other._is_careful
             self.steps = self._rule.steps(self._weight, self._is_careful)
             self._balanced = True
             if other._looks:  # its multipliers are those of a few epochs
@@ -459,7 +461,7 @@ class _AdaptiveRun(_ADAPDRun):
     def extra(self) -> dict[str, Any]:
         return {
             "numbers": (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
-                        self._balanced, self._looks, self._renews, self._times_stuck, self._is_careful),
+                        self._balanced, self._looks, self._renews, self._is_careful),
             "x_start": self._x_start.copy(),
             "sums": self._sums,
             "before": None if self._before is None else self._before.copy(),
@@ -468,7 +470,7 @@ class _AdaptiveRun(_ADAPDRun):
 
     def restore_extra(self, saved: dict[str, Any]) -> None:
         (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
-         self._balanced, self._looks, self._renews, self._times_stuck, self._is_careful) = saved["numbers"]
+         self._balanced, self._looks, self._renews, self._is_careful) = saved["numbers"]
         self.steps = self._rule.steps(self._weight, self._is_careful)
         self._x_start = saved["x_start"].copy()
         self._sums = saved["sums"]
