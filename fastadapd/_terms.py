@@ -52,6 +52,10 @@ class Term:
 
     def _checked(self, name: str, value: ArrayLike) -> Floats:
         axes = self._axes[name]
+        if hasattr(value, "toarray"):
+            self._fail(f"{name} is a sparse matrix; give a dense one, with .toarray()")
+        if np.ma.is_masked(value):
+            self._fail(f"{name} has masked entries; fill them")
         try:
             raw = np.asarray(value)
         except ValueError as error:

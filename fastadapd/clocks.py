@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastadapd.errors import InvalidOptionError, as_indices, as_number
+from fastadapd.errors import InvalidOptionError, as_indices, as_number, as_numbers
 
 __all__ = ["Cyclic", "Poisson", "Recorded", "Repeated", "Shuffled", "Uniform"]
 
@@ -46,7 +46,7 @@ class Poisson:
     rates: ArrayLike
 
     def check(self, n_agents: int) -> None:
-        rates = np.asarray(self.rates, dtype=float)
+        rates = as_numbers("clock: rates", self.rates)
         if rates.shape != (n_agents,):
             raise InvalidOptionError(f"clock: rates has shape {rates.shape}; it needs one rate for each of the "
                                      f"{n_agents} agents")

@@ -14,7 +14,7 @@ from fastadapd.errors import FastadapdError, InvalidOptionError, as_number
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 from fastadapd.result import Result
-from fastadapd.solver import Solver, check_epochs
+from fastadapd.solver import Solver, check_epochs, generator_of
 
 _TURN = 0.1  # seconds
 _WORTHWHILE = 100  # agents, from which on threads gain anything
@@ -87,7 +87,7 @@ def solve_many(
     if not (as_number("workers", workers) >= 1 and float(workers).is_integer()):
         raise InvalidOptionError(f"workers is {workers}; it must be a positive integer")
     check_epochs("max_epochs", max_epochs)
-    own = np.random.default_rng(rng).spawn(count) if not isinstance(rng, Sequence) else rng
+    own = generator_of(rng).spawn(count) if not isinstance(rng, Sequence) else rng
     stop = threading.Event()
 
     def one(k: int) -> Result:

@@ -49,6 +49,8 @@ def as_indices(name: str, value: Any) -> NDArray[Any]:
         array = np.asarray(value)
     except ValueError:
         raise InvalidOptionError(f"{name} is {value!r}; it must be one axis of integers") from None
+    if array.shape == (0,):  # [] is of float64
+        return array.astype(np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidOptionError(f"{name} must be one axis of integers, not shape {array.shape} of {array.dtype}")
     return array

@@ -73,7 +73,8 @@ class Problem:
 
     Terms whose parameters have one more axis in front, the agents', are stacked: each agent has its own. All other
     terms are held by every agent, so that a cost or an L1 term that is shared enters the sum n_agents times; divide its
-    parameters by n_agents, or give it to one agent with `from_agents`, if it should count once.
+    parameters by n_agents, or give it to one agent with `from_agents`, if it should count once. Arrays of float64 are
+    not copied: do not change them later.
 
     Parameters
     ----------

@@ -26,7 +26,8 @@ from fastadapd.result import PerAgent, Result, Status
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
-_CHECKPOINT = {"method", "kind", "shape", "state", "extra", "stream", "rows", "next_check", "means", "best",
+_VERSION = 2  # of what a checkpoint holds
+_CHECKPOINT = {"version", "method", "kind", "shape", "state", "extra", "stream", "rows", "next_check", "means", "best",
                "next_proof", "then", "pace", "runtime"}
 _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half as many have passed ...
 _FALL = 0.5  # ... and none where the residual has fallen to this share since the last ...
@@ -160,7 +161,7 @@ class Solver:
         self._method, self._load = as_method(method), engines.load(engine)
         self._law = self._method.clock() if clock is None else clocks.as_clock(clock)
         self._pieces = self._split(problem, network, workers)
-        generator = _generator(rng)
+        generator = generator_of(rng)
         self._stream = (clocks.Stream(self._law, problem.n_agents, generator) if self._pieces is None else
                         clocks.SplitStream(self._law, self._pieces, generator))
         self._tol, self._point, self._callback, self._progress = tol, point, callback, progress
@@ -189,6 +190,8 @@ class Solver:
                multipliers: Sequence[ArrayLike] | None, consensus_multipliers: ArrayLike | None) -> None:
         """Bind engine and method to a problem and a network, and set all counts to 0."""
         optimum = np.nan if optimal_value is None else as_number("optimal_value", optimal_value)
+        if np.isinf(optimum):
+            raise InvalidOptionError(f"optimal_value is {optimal_value}; it must be finite")
         units = problem.units if self._method.may_rescale else None
         self.problem, self.network = problem, network
         self._units = np.ones(problem.dim) if units is None else units
@@ -222,7 +225,8 @@ class Solver:
                optimal_value: float | None = None) -> None:
         """Go on from the present point with other data: a moved target, a new constraint level, a lost or a new link.
 
-        The agents' copies, their multipliers and the weight stay. Where an agent has another number of constraint rows
+        The agents' copies, their multipliers and the weight stay; where costs have become ten times as large, or as
+        small, multipliers are taken to be in other units, too. Where an agent has another number of constraint rows
         than before, its multipliers start at 0. On another network the consensus multipliers become the smallest ones
         with the same force on every agent. All counts and the history begin anew; so do the ten epochs before AD-APD
         looks back, see `fastadapd.methods.ADAPD`, if they were not over.
@@ -243,6 +247,9 @@ class Solver:
             raise InvalidOptionError(f"problem has {problem.n_agents} agents and {problem.dim} coordinates; this "
                                      f"solver goes on with {self.problem.n_agents} and {self.problem.dim}")
         run, units = self._run, self._units
+        if not (np.isfinite(run.x).all() and np.isfinite(run.consensus_multipliers).all()):
+            raise FastadapdError("this solver's iterates are no longer finite: there is nothing to go on from, make "
+                                 "another Solver")
         rows = np.diff(problem.row_ptr)
         kept = rows == np.diff(self.problem.row_ptr)
         theta = np.zeros(problem.n_rows)
@@ -552,9 +559,9 @@ class Solver:
             answer = self._callback(self.result())
         except StopIteration:
             return True
-        if np.ndim(answer):
-            raise InvalidOptionError(f"callback returned {type(answer).__name__} with {np.size(answer)} entries; it "
-                                     "must return True to stop, and else False or nothing")
+        if isinstance(answer, (list, tuple)) or np.ndim(answer):
+            raise InvalidOptionError(f"callback returned {type(answer).__name__} with {len(answer)} entries; it must "
+                                     "return True to stop, and else False or nothing")
         return bool(answer)
 
     # -- looking ------------------------------------------------------------------------------------------------------
@@ -584,7 +591,8 @@ class Solver:
                            m.suboptimality, m.infeasibility, m.consensus_violation, m.residual))
 
     def result(self) -> Result:
-        """The run so far."""
+        """The run so far; not while it runs in another thread."""
+        self._turn.check()
         measures, now, N = self._measure(), self._run.activations, self.problem.n_agents
         copies, mean = self._copies(), measures.mean
         fun = self._evaluate.fun(mean)
@@ -635,8 +643,18 @@ class Solver:
         -------
         dict
             Arrays and plain Python objects; it can be pickled.
+
+        Raises
+        ------
+        FastadapdError
+            While the solver runs in another thread.
         """
+        self._turn.check()
+        return self._saved()
+
+    def _saved(self) -> dict[str, Any]:
         return {
+            "version": _VERSION,
             "method": self._method.name,
             "kind": self._run.kind,
             "shape": (self.problem.n_agents, self.problem.dim, self.problem.n_rows),
@@ -659,33 +677,48 @@ class Solver:
         Parameters
         ----------
         saved : dict
-            From `checkpoint` of a solver with the same problem, network, method and clock.
+            From `checkpoint` of a solver with the same problem, network, method and clock. One that does not fit, or
+            is damaged, is refused and leaves the solver as it was.
         """
         shape = (self.problem.n_agents, self.problem.dim, self.problem.n_rows)
-        if not isinstance(saved, dict) or saved.keys() != _CHECKPOINT:
+        if not isinstance(saved, dict) or saved.keys() != _CHECKPOINT or saved["version"] != _VERSION:
             raise InvalidOptionError("this is no checkpoint; use what Solver.checkpoint of this version returned")
-        if saved["method"] != self._method.name or tuple(saved["shape"]) != shape:
-            raise InvalidOptionError(f"the checkpoint is of {saved['method']} with (agents, coordinates, rows) = "
-                                     f"{tuple(saved['shape'])}; this solver is {self._method.name} with {shape}")
+        with self._turn:
+            before = self._saved()
+            try:
+                if saved["method"] != self._method.name or tuple(saved["shape"]) != shape:
+                    raise InvalidOptionError(f"the checkpoint is of {saved['method']} with (agents, coordinates, rows) "
+                                             f"= {tuple(saved['shape'])}; this solver is {self._method.name} with "
+                                             f"{shape}")
+                self._take_back(saved)
+            except BaseException as error:
+                self._take_back(before)
+                if isinstance(error, Exception) and not isinstance(error, FastadapdError):
+                    raise InvalidOptionError(f"the checkpoint is damaged ({type(error).__name__}: {error})") from error
+                raise
+
+    def _take_back(self, saved: dict[str, Any]) -> None:
         for name, array in self._run.state._asdict().items():
-            if array.shape != saved["state"][name].shape:
-                raise InvalidOptionError(f"the checkpoint's {name} has shape {saved['state'][name].shape}, not "
-                                         f"{array.shape}: it is of another network")
+            given = saved["state"][name]
+            if array.shape != given.shape:
+                raise InvalidOptionError(f"the checkpoint's {name} has shape {given.shape}, not {array.shape}: it is "
+                                         "of another network")
+            if array.dtype != given.dtype:
+                raise InvalidOptionError(f"the checkpoint's {name} is of {given.dtype}, not {array.dtype}")
         if saved["kind"] != self._run.kind:
             raise InvalidOptionError("the checkpoint is of other steps: adaptive ones and others do not go together, "
                                      "nor do one local step and several")
-        with self._turn:
-            self._stream.restore(saved["stream"])
-            for name, array in self._run.state._asdict().items():
-                array[...] = saved["state"][name]
-            self._run.restore_extra(saved["extra"])
-            self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
-            self._mean, past, self._next_mean = saved["means"]
-            self._past = list(past)
-            self._best, (self._next_proof, self._residual_then, self._planned) = saved["best"], saved["next_proof"]
-            self._certificate = None
-            self._then, (self._checked, self._seen, self._pace) = saved["then"], saved["pace"]
-            self._runtime, self._last, self._status = saved["runtime"], None, None
+        self._stream.restore(saved["stream"])
+        for name, array in self._run.state._asdict().items():
+            array[...] = saved["state"][name]
+        self._run.restore_extra(saved["extra"])
+        self._rows, self._next_check = list(saved["rows"]), saved["next_check"]
+        self._mean, past, self._next_mean = saved["means"]
+        self._past = list(past)
+        self._best, (self._next_proof, self._residual_then, self._planned) = saved["best"], saved["next_proof"]
+        self._certificate = None
+        self._then, (self._checked, self._seen, self._pace) = saved["then"], saved["pace"]
+        self._runtime, self._last, self._status = saved["runtime"], None, None
 
     def __reduce__(self) -> NoReturn:
         # copy, deepcopy and pickle: two solvers would share one state, or the engine's memory would be lost
@@ -706,12 +739,19 @@ class _Turn:
     """Only one run, update or restore of a solver at a time."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._owner = threading.Lock(), 0
+
+    def check(self) -> None:
+        """Refuse a look from another thread."""
+        if self._lock.locked() and self._owner != threading.get_ident():
+            raise FastadapdError("this Solver is running in another thread: ask for its result or its checkpoint "
+                                 "there, in a callback, or afterwards")
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
             raise FastadapdError("this Solver is running: neither its callback nor another thread may run, update or "
                                  "restore it meanwhile")
+        self._owner = threading.get_ident()
 
     def __exit__(self, *error: object) -> None:
         self._lock.release()
@@ -778,7 +818,8 @@ def check_epochs(name: str, epochs: float) -> None:
         raise InvalidOptionError(f"{name} is {epochs}; it must be 0 or positive, and finite")
 
 
-def _generator(rng: Any) -> np.random.Generator:
+def generator_of(rng: Any) -> np.random.Generator:
+    """The generator that an option rng stands for."""
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:

@@ -342,3 +342,17 @@ def test_a_problem_with_an_optimum_is_never_said_to_have_none(regularizer, seed)
         result = fa.solve(instance.problem, instance.network, method=method, rng=0, tol=1e-7, max_epochs=5000)
         assert result.status in (fa.Status.SOLVED, fa.Status.MAX_EPOCHS, fa.Status.STALLED)
         assert result.certificate is None
+
+
+def test_a_bound_far_away_is_one():
+    """A box, turned by 45 degrees, whose far side is a row at 1e10."""
+    G = np.sqrt(0.5) * np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0]])
+    cost = fa.objectives.Linear(G[1] - G[0])
+    rows = fa.constraints.AffineInequality(G, [1e10, 1.0, 1.0, 1.0])
+    problem = fa.Problem.from_agents([fa.Agent(cost, None, rows), fa.Agent(cost)])
+    for rng in range(3):
+        result = fa.solve(problem, fa.Network([(0, 1)]), rng=rng, max_epochs=3000)
+        assert result.status is not fa.Status.UNBOUNDED, result
+    open_ended = fa.Problem.from_agents([fa.Agent(cost, None, fa.constraints.AffineInequality(G[1:], np.ones(3))),
+                                         fa.Agent(cost)])
+    assert fa.solve(open_ended, fa.Network([(0, 1)]), rng=0).status is fa.Status.UNBOUNDED

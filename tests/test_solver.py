@@ -148,6 +148,54 @@ def test_checkpoints_that_do_not_fit():
         assert pickle.dumps(wrong.checkpoint()["state"]) == pickle.dumps(before["state"])  # untouched
 
 
+@pytest.mark.parametrize("damage", [
+    lambda saved: saved.update(version=1),
+    lambda saved: saved["state"].update(x=saved["state"]["x"].astype(complex)),
+    lambda saved: saved["state"].pop("theta"),
+    lambda saved: saved.update(extra={}),
+    lambda saved: saved.update(means=3),
+    lambda saved: saved.update(next_proof=None),
+    lambda saved: saved["stream"].update(generator={"bit_generator": "MT19937"}),
+])
+def test_a_damaged_checkpoint_changes_nothing(damage):
+    solvers = [fa.Solver(PROBLEM, NETWORK, rng=0, tol=0) for _ in range(2)]
+    for solver in solvers:
+        solver.run(35)
+    saved = fa.Solver(PROBLEM, NETWORK, rng=1, tol=0).checkpoint()
+    damage(saved)
+    with pytest.raises(fa.InvalidOptionError, match="checkpoint"):
+        solvers[0].restore(saved)
+    for solver in solvers:
+        solver.run(40)
+    one, two = (solver.result() for solver in solvers)
+    np.testing.assert_array_equal(one.x_agents, two.x_agents)
+    np.testing.assert_array_equal(one.history["residual"], two.history["residual"])
+
+
+def test_only_the_thread_that_runs_a_solver_looks_at_it():
+    refused = []
+
+    def look():
+        for what in (solver.result, solver.checkpoint):
+            try:
+                what()
+            except fa.FastadapdError as error:
+                refused.append(str(error))
+
+    def callback(result):
+        solver.checkpoint()
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        return True
+
+    solver = fa.Solver(PROBLEM, NETWORK, rng=0, callback=callback)
+    solver.run(50)
+    assert len(refused) == 2 and all("running in another thread" in message for message in refused)
+    look()
+    assert len(refused) == 2
+
+
 def test_a_result_is_a_copy_of_what_goes_on():
     run = solver()
     run.run(10)
@@ -1126,6 +1174,7 @@ ZERO = np.zeros(3)
         ({"x0": "zero"}, "x0 is 'zero'; it must be a number or an array of numbers"),
         ({"x0": [[1], [1, 2]]}, "x0 is .*; it must be a number or an array"),
         ({"optimal_value": "low"}, "optimal_value is 'low'; it must be a number"),
+        ({"optimal_value": np.inf}, "optimal_value is inf; it must be finite"),
         ({"point": "mean"}, "point: 'mean' is not known; use 'last', 'ergodic' or 'best'"),
         ({"method": "admm"}, "method: 'admm' is not known; use 'ad-apd', 'dpda-s'"),
         ({"method": ADAPD}, "method: <class .*> is not known"),
@@ -1295,3 +1344,78 @@ def test_agents_need_not_be_alike(engine):
     )
     result = fa.solve(bare, made.network, engine=engine, rng=0)
     assert result.success and [m.size for m in result.multipliers] == [0, 0, 1, 0]
+
+
+def scaled(factor, targets):
+    """|x - target_i|^2 / 2 times a factor, over ellipsoids."""
+    rng = np.random.default_rng(5)
+    A, centers = rng.normal(size=(6, 3, 3)) / 2, rng.normal(size=(6, 3))
+    P = A.transpose(0, 2, 1) @ A
+    levels = np.einsum("ij,ijk,ik->i", centers, P, centers) + 0.1
+    return fa.Problem(fa.objectives.Quadratic(factor * np.eye(3), -factor * targets), None,
+                      fa.constraints.Ellipsoid(P, centers, levels))
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-2, 1e2, 1e6])
+def test_a_warm_start_with_costs_in_other_units(factor):
+    targets, network = np.random.default_rng(6).normal(size=(6, 3)) * 2, path(6)
+    solver = fa.Solver(scaled(1.0, targets), network, rng=0)
+    solver.run(1000)
+    best = solver.result()
+    assert best.success and best.multipliers.flat.max() > 0.1
+    solver.update(scaled(factor, targets))
+    solver.run(1000)
+    assert solver.result().success and solver.result().epochs <= 10
+    np.testing.assert_allclose(solver.result().x, best.x, atol=1e-5)
+    solver.update(scaled(1.0, targets + 0.5))
+    solver.run(1000)
+    assert solver.result().success
+    cold = fa.solve(scaled(1.0, targets + 0.5), network, rng=0)
+    np.testing.assert_allclose(solver.result().x, cold.x, atol=1e-5)
+
+
+def test_a_solver_that_has_diverged_cannot_go_on():
+    solver = fa.Solver(PROBLEM, NETWORK, rng=0, method=ADAPD(steps=fa.FixedSteps(1e6, 1e6, 1e6)))
+    with np.errstate(all="ignore"):
+        solver.run(1000)
+    assert solver.result().status is fa.Status.DIVERGED
+    with pytest.raises(fa.FastadapdError, match=r"no longer finite.*make another Solver"):
+        solver.update(PROBLEM)
+
+
+@pytest.mark.parametrize("factor", [1e2, 1e3])
+def test_two_agents_of_unequal_costs_are_not_called_solved_too_soon(factor):
+    """Where one cost leaves x free, the other decides, however small beside it."""
+    for seed in range(8):
+        rng = np.random.default_rng(1000 + seed)
+        A, shared = rng.normal(size=(2, 3, 6)), rng.normal(size=6)
+        b = A @ shared + rng.normal(size=(2, 3))
+        A[0], b[0] = factor * A[0], factor * b[0]
+        x = np.linalg.lstsq(A.reshape(6, 6), b.reshape(6))[0]
+        best = np.sum((A @ x - b) ** 2) / 2
+        result = fa.solve(fa.Problem(fa.objectives.LeastSquares(A, b)), path(2), rng=seed, max_epochs=3000)
+        assert not result.success or abs(result.fun - best) <= 1e-4 * max(1, best), result
+
+
+def wedge(angle):
+    """x_1 <= 0 for 0 <= x_2 <= angle x_1, with an optimum of 0 at 0: |x - (1, 0)|^2 - 1."""
+    rows = [fa.constraints.AffineInequality([row], [0.0]) for row in ([0.0, 1.0], [angle, -1.0])]
+    return fa.Problem.from_agents([fa.Agent(fa.objectives.Quadratic(np.eye(2), [-1.0, 0.0]), None, row)
+                                   for row in rows])
+
+
+@pytest.mark.parametrize("angle", [1e-2, 1e-3, 1e-5, 1e-6])
+def test_sets_that_meet_at_a_sharp_angle_are_not_called_solved_too_soon(angle):
+    for rng in range(3):
+        result = fa.solve(wedge(angle), path(2), rng=rng, max_epochs=3000)
+        assert result.success or angle < 1e-2
+        assert not result.success or abs(result.fun) <= 1e-4, result
+
+
+def test_a_run_that_is_stuck_goes_on_with_bold_steps():
+    for rng in range(3):
+        solver = fa.Solver(wedge(3e-4), path(2), rng=rng)
+        solver.run(100_000)
+        result = solver.result()
+        assert result.success and result.epochs > 3000 and solver._run.steps.local_steps == 2, result
+        np.testing.assert_allclose(result.x, 0.0, atol=1e-4)

@@ -53,6 +53,7 @@ _PATIENCE = 320  # epochs before the weight may follow the imbalance of the move
 _SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
 _PERIOD = 10  # epochs between two extrapolations, and before the first
 _NEARER, _NEARER_STILL = 0.15, 0.3  # a run begins anew at this share of the distance from the start, and once more
+_OTHER_UNITS = 10.0  # times as large as before: costs whose multipliers are in other units
 _ROUND = 0.01  # strong convexity over curvature of a cost whose slope tells how far its optimum is
 _MEMORY_BYTES = 1 << 30
 _MOST = 1000  # points in memory, and local steps
@@ -443,9 +444,13 @@ class _AdaptiveRun(_ADAPDRun):
 
     def inherit(self, other: Run) -> None:
         if isinstance(other, _AdaptiveRun):
-            # in the units of the new data
-            then, now = (run._rule.first_weight(self.state.x) for run in (other, self))
-            self._weight = other._weight * (now / then if 0 < now / then < np.inf else 1.0)
+            # in the units of the new costs
+            ratio = self._rule.first_weight(self.state.x) / other._rule.first_weight(self.state.x)
+            if 0 < ratio < np.inf:
+                self._weight = other._weight * ratio
+                if not 1.0 / _OTHER_UNITS < ratio < _OTHER_UNITS:
+                    self.state.theta[:] *= ratio
+                    self.state.lambda_[:] *= ratio
             self._is_careful = other._is_careful
             self.steps = self._rule.steps(self._weight, self._is_careful)
             self._balanced = True
