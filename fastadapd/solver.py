@@ -37,6 +37,7 @@ _NEAR = 5.0  # times tol: checks begin where the residual is expected below; few
 _QUICK = 0.1  # the residual hardly falls to a smaller share within 10 epochs ...
 _SUDDEN = 1e-3  # ... but for the first 20: there to this share of that
 _STEADY = 20.0  # times tol: how far the decision may move during the last fifth of a run that is done
+_BY_FAR = 1e-3  # times tol: a residual that is so small says it all
 _MET = 0.1  # times tol: a smaller violation is none, ...
 _HARDER = 0.05  # ... and where it is larger multipliers may grow by this share meanwhile
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
@@ -89,10 +90,10 @@ class Solver:
     consensus_multipliers : array_like, optional
         Start of the consensus multipliers, as in `Result.consensus_multipliers`; by default lambda is 0, whatever x0.
     tol : float
-        Stop at the first check with ``residual <= tol``, unless during the last fifth of the run x has moved by more
-        than 20 tol, or multipliers of constraints that are not quite met have grown by more than 5 %; 0: never. Because
-        of that, and since checks are some epochs apart, runs are a tenth to a fifth longer than the residual alone
-        would ask.
+        Stop at the first check with ``residual <= tol``, unless during the last fifth of the run x was more than 20 tol
+        away, or multipliers of constraints that are not quite met have grown by more than 5 % (neither counts below
+        tol / 1000); 0: never. Because of that, and since checks are some epochs apart, most runs are up to a twentieth
+        longer than the residual alone would ask, single ones twice as long.
     optimal_value : float, optional
         F*, if it is known, for `suboptimality`.
     point : {"last", "ergodic", "best"}
@@ -506,21 +507,26 @@ class Solver:
         constraints are not quite met and their multipliers still grow: where sets meet at a sharp angle, a violation of
         tol is far from the optimum.
         """
+        if measures.residual <= _BY_FAR * self._tol:
+            return True
         if self._moved(now) > _STEADY * self._tol:
             return False
         outside = measures.distances > _MET * self._tol * self._evaluate.size(measures.mean)
         if not outside.any():
             return True
         rows = np.repeat(outside, np.diff(self.problem.row_ptr))
-        before, after = np.abs(self._a_fifth_ago(now)[2][rows]), np.abs(self._run.theta[rows])
+        before, after = np.abs(self._last_fifth(now)[0][2][rows]), np.abs(self._run.theta[rows])
         return not (after - before > _HARDER * after).any()
 
     def _moved(self, now: int) -> float:
-        """How far the decision has moved during the last fifth of the run, relative to its size."""
-        return length(self._mean - self._a_fifth_ago(now)[1]) / self._evaluate.size(self._mean)
+        """How far the decision has been from here during the last fifth of the run, relative to its size."""
+        farthest = max(length(self._mean - mean) for _, mean, _ in self._last_fifth(now))
+        return farthest / self._evaluate.size(self._mean)
 
-    def _a_fifth_ago(self, now: int) -> tuple[int, Floats, Floats]:
-        return [earlier for earlier in self._past if earlier[0] <= 0.8 * now][-1]
+    def _last_fifth(self, now: int) -> list[tuple[int, Floats, Floats]]:
+        """What is remembered of it, from the last time before it began on."""
+        first = max(k for k, (activations, _, _) in enumerate(self._past) if activations <= 0.8 * now)
+        return self._past[first:]
 
     def _remember(self, now: int) -> None:
         self._next_mean = self._later(now)
