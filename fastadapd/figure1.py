@@ -255,7 +255,7 @@ def _median(results: Sequence[Result], counts: np.ndarray, value: Callable[[Resu
         known = np.isfinite(own)
         if known.any():
             there = counts <= sent[known][-1]
-            logarithms = np.log(np.maximum(own[known], 1e-300))
+            logarithms = np.log(np.maximum(own[known], 1e-16))  # that of a zero
             row[there] = np.exp(np.interp(np.log(counts[there]), np.log(sent[known]), logarithms))
     return np.median(table, axis=0)
 

@@ -60,7 +60,7 @@ _MESSAGES = {
                     "the order of the activations an unlucky one (another rng has another).",
     Status.END_OF_CLOCK: "The recorded activations ended after {epochs:g} epochs with residual {residual:.2e}.",
 }
-_WITHOUT_TOL = "Stopped after {epochs:g} epochs with residual {residual:.2e}; tol = 0: nothing else stops a run."
+_WITHOUT_TOL = "Stopped after {epochs:g} epochs with residual {residual:.2e}; tol = 0: no residual stops a run."
 _NOT_RUN = "Not run yet; the residual of the start is {residual:.2e}."
 
 
@@ -226,11 +226,11 @@ class Solver:
                optimal_value: float | None = None) -> None:
         """Go on from the present point with other data: a moved target, a new constraint level, a lost or a new link.
 
-        The agents' copies, their multipliers and the weight stay; where costs have become ten times as large, or as
-        small, multipliers are taken to be in other units, too. Where an agent has another number of constraint rows
-        than before, its multipliers start at 0. On another network the consensus multipliers become the smallest ones
-        with the same force on every agent. All counts and the history begin anew; so do the ten epochs before AD-APD
-        looks back, see `fastadapd.methods.ADAPD`, if they were not over.
+        The agents' copies, their multipliers and the weight stay; but where costs have become ten times as large, or as
+        small, adaptive steps take multipliers and the weight in the units of the new costs. Where an agent has another
+        number of constraint rows than before, its multipliers start at 0. On another network the consensus multipliers
+        become the smallest ones with the same force on every agent. All counts and the history begin anew; so do the
+        ten epochs before AD-APD looks back, see `fastadapd.methods.ADAPD`, if they were not over.
 
         Parameters
         ----------
@@ -248,9 +248,10 @@ class Solver:
             raise InvalidOptionError(f"problem has {problem.n_agents} agents and {problem.dim} coordinates; this "
                                      f"solver goes on with {self.problem.n_agents} and {self.problem.dim}")
         run, units = self._run, self._units
-        if not (np.isfinite(run.x).all() and np.isfinite(run.consensus_multipliers).all()):
-            raise FastadapdError("this solver's iterates are no longer finite: there is nothing to go on from, make "
-                                 "another Solver")
+        finite = all(np.isfinite(array).all() for array in (run.x, run.theta, run.consensus_multipliers))
+        if self._status is Status.DIVERGED or not finite:
+            raise FastadapdError("this solver has diverged, its iterates are no longer finite: there is nothing to go "
+                                 "on from, make another Solver")
         rows = np.diff(problem.row_ptr)
         kept = rows == np.diff(self.problem.row_ptr)
         theta = np.zeros(problem.n_rows)
@@ -690,7 +691,7 @@ class Solver:
         if not isinstance(saved, dict) or saved.keys() != _CHECKPOINT or saved["version"] != _VERSION:
             raise InvalidOptionError("this is no checkpoint; use what Solver.checkpoint of this version returned")
         with self._turn:
-            before = self._saved()
+            before, outcome = self._saved(), (self._certificate, self._last, self._status)
             try:
                 if saved["method"] != self._method.name or tuple(saved["shape"]) != shape:
                     raise InvalidOptionError(f"the checkpoint is of {saved['method']} with (agents, coordinates, rows) "
@@ -699,6 +700,7 @@ class Solver:
                 self._take_back(saved)
             except BaseException as error:
                 self._take_back(before)
+                self._certificate, self._last, self._status = outcome
                 if isinstance(error, Exception) and not isinstance(error, FastadapdError):
                     raise InvalidOptionError(f"the checkpoint is damaged ({type(error).__name__}: {error})") from error
                 raise

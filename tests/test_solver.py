@@ -1154,7 +1154,7 @@ def test_messages_of_runs_that_nothing_stopped():
     solver = fa.Solver(PROBLEM, NETWORK, rng=0, tol=0)
     assert solver.result().message.startswith("Not run yet; the residual of the start is")
     solver.run(3)
-    assert "tol = 0: nothing else stops a run" in solver.result().message
+    assert "tol = 0: no residual stops a run" in solver.result().message
     assert "raise max_epochs" in fa.solve(PROBLEM, NETWORK, rng=0, max_epochs=1).message
 
 
@@ -1419,3 +1419,29 @@ def test_a_run_that_is_stuck_goes_on_with_bold_steps():
         result = solver.result()
         assert result.success and result.epochs > 3000 and solver._run.steps.local_steps == 2, result
         np.testing.assert_allclose(result.x, 0.0, atol=1e-4)
+
+
+def test_another_network_leaves_multipliers_in_their_units():
+    """Whatever the degrees: the point stays optimal."""
+    targets = np.random.default_rng(6).normal(size=(6, 3)) * 2
+    star, complete = ([(0, k) for k in range(1, 6)], [(j, k) for k in range(6) for j in range(k)])
+    solver = fa.Solver(scaled(1.0, targets), path(6), rng=0)
+    solver.run(1000)
+    best = solver.result()
+    for edges in (star, complete):
+        solver.update(network=fa.Network(edges))
+        np.testing.assert_allclose(solver.result().multipliers.flat, best.multipliers.flat, rtol=1e-12)
+        solver.run(1000)
+        assert solver.result().success and solver.result().epochs == 0
+
+
+def test_a_refused_checkpoint_leaves_the_outcome():
+    rows = [fa.constraints.AffineInequality([[1.0]], [-1.0]), fa.constraints.AffineInequality([[-1.0]], [-1.0])]
+    problem = fa.Problem.from_agents([fa.Agent(fa.objectives.Linear([1.0]), None, row) for row in rows])
+    solver = fa.Solver(problem, path(2), rng=0)
+    solver.run(3000)
+    assert solver.result().status is fa.Status.INFEASIBLE
+    before = repr(solver.result())
+    with pytest.raises(fa.InvalidOptionError, match="checkpoint is of dpda-s"):
+        solver.restore(fa.Solver(problem, path(2), rng=0, method="dpda-s").checkpoint())
+    assert repr(solver.result()) == before and solver.result().certificate is not None

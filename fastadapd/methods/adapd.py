@@ -444,24 +444,31 @@ class _AdaptiveRun(_ADAPDRun):
 
     def inherit(self, other: Run) -> None:
         if isinstance(other, _AdaptiveRun):
-            # in the units of the new costs
-            ratio = self._rule.first_weight(self.state.x) / other._rule.first_weight(self.state.x)
-            if 0 < ratio < np.inf:
-                self._weight = other._weight * ratio
-                if not 1.0 / _OTHER_UNITS < ratio < _OTHER_UNITS:
-                    self.state.theta[:] *= ratio
-                    self.state.lambda_[:] *= ratio
+            ratio = self._units_of_costs(other)
+            self._weight = other._weight * ratio
+            if ratio != 1.0:
+                self.state.theta[:] *= ratio
+                self.state.lambda_[:] *= ratio
             self._is_careful = other._is_careful
             self.steps = self._rule.steps(self._weight, self._is_careful)
             self._balanced = True
             if other._looks:  # its multipliers are those of a few epochs
                 self._looks, self._x_start = other._looks, other._x_start
             same = self._network is other._network and np.array_equal(self._problem.row_ptr, other._problem.row_ptr)
-            if same and self._memory and other._anderson is not None:
+            if same and ratio == 1.0 and self._memory and other._anderson is not None:
                 self._anderson = other._anderson  # directions in which the old data were slow are slow with the new
                 # with room for as many new ones, which would take their places
                 self._anderson.change_map(self._memory, min(2 * self._memory, self._most), self._engine)
                 self._before = self._point.copy()
+
+    def _units_of_costs(self, other: _AdaptiveRun) -> float:
+        """How many times as large costs have become, the median of the agents' gradients here; 1 if about alike."""
+        now, then = (run._ask(self.state.x).gradients.copy() for run in (self, other))
+        both = (now > 0) & (then > 0) & (now < np.inf) & (then < np.inf)
+        if not both.any():
+            return 1.0
+        ratio = float(np.exp(np.median(np.log(now[both]) - np.log(then[both]))))
+        return 1.0 if 1.0 / _OTHER_UNITS < ratio < _OTHER_UNITS else ratio
 
     def extra(self) -> dict[str, Any]:
         return {
