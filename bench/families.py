@@ -362,6 +362,14 @@ def rank_one(n_agents: int, seed: int) -> Case:
 
 
 @family
+def nearly_linear(n_agents: int, seed: int) -> Case:
+    """Linear costs, but for a curvature of 1e-6 of that of the ellipsoids."""
+    draw = Draw(n_agents, seed)
+    q = draw.rng.standard_normal((n_agents, draw.n))
+    return Case(fa.Problem(Quadratic(1e-6 * np.eye(draw.n), q), constraints=draw.ellipsoid()), draw.network)
+
+
+@family
 def feasibility(n_agents: int, seed: int) -> Case:
     """No cost at all: any point of all ellipsoids."""
     draw = Draw(n_agents, seed)
@@ -382,6 +390,25 @@ def _cost_units(factor: float) -> Family:
         weight = _one(n_agents, factor)
         return Case(fa.Problem(draw.cost(weight), constraints=draw.ellipsoid()), draw.network,
                     twin=fa.Problem(draw.cost(weight / unit), constraints=draw.ellipsoid()), cost_unit=unit)
+    return draw_case
+
+
+def _low_rank_units(factor: float, boxes: bool) -> Family:
+    """Agent 0 has least squares of rank 3 times a factor, the others linear costs; all have ellipsoids, or one box."""
+    def draw_case(n_agents: int, seed: int) -> Case:
+        draw, unit = Draw(n_agents, seed), max(factor, 1.0)
+        A, q = draw.rng.standard_normal((3, draw.n)), draw.rng.standard_normal((n_agents, draw.n))
+        b = A @ draw.target[0]
+
+        def problem(of_first: float, of_others: float) -> fa.Problem:
+            root = math.sqrt(of_first)
+            costs = [Linear(of_others * q[i]) if i else LeastSquares(root * A, root * b) for i in range(n_agents)]
+            box = Box(draw.x0 - 2.0, draw.x0 + 2.0)
+            return fa.Problem.from_agents([
+                fa.Agent(cost, box) if boxes else fa.Agent(cost, constraints=draw.ellipsoid().agent(i))
+                for i, cost in enumerate(costs)])
+        return Case(problem(factor, 1.0), draw.network, unique=not boxes, constrained=not boxes,
+                    twin=problem(factor / unit, 1.0 / unit), cost_unit=unit)
     return draw_case
 
 
@@ -437,6 +464,8 @@ def _coordinate_units(factor: float, coordinates: slice) -> Family:
 
 for _direction, _factor in (("up", 1e6), ("down", 1e-6)):
     FAMILIES[f"units_cost_{_direction}"] = _cost_units(_factor)
+    FAMILIES[f"units_low_rank_{_direction}"] = _low_rank_units(_factor, boxes=False)
+    FAMILIES[f"units_low_rank_{_direction}_box"] = _low_rank_units(_factor, boxes=True)
     FAMILIES[f"units_total_{_direction}"] = _total_units(_factor)
     FAMILIES[f"units_constraint_{_direction}"] = _constraint_units(_factor)
     FAMILIES[f"units_several_{_direction}"] = _several_units(_factor)

@@ -38,7 +38,9 @@ enum fa_constraint {
     FA_ELLIPSOID = 0,             /* level, curvature, c[n], P:       (x-c)'P(x-c) - level <= 0;  curvature >= |2P|  */
     FA_QUADRATIC_INEQUALITY = 1,  /* r, curvature, q[n], P:           x'Px/2 + q'x - r <= 0;      curvature >= |P|   */
     FA_AFFINE_INEQUALITY = 2,     /* norm2, omega[m], h[m], G[m*n]:   Gx - h <= 0                                    */
-    FA_AFFINE_EQUALITY = 3        /* norm2, omega[m], b[m], A[m*n]:   Ax - b = 0                                     */
+    FA_AFFINE_EQUALITY = 3,       /* norm2, omega[m], b[m], A[m*n]:   Ax - b = 0                                     */
+    FA_SOFT_EQUALITY = 4          /* norm2, omega[m], b[m], A[m*n], compliance[m]:  Ax - b = compliance theta: a cost
+                                   * of |Ax - b|^2 / (2 compliance) by its multipliers                                  */
 };
 /* P is symmetric and kept by halves, in panels of FA_PANEL rows (fewer in the last): the panel of rows j, j+1, ... holds of
  * each row the entries j to n-1. Of a diagonal P, or a diagonal A of least squares (m = n), which the kind says by

@@ -30,7 +30,7 @@ static double feasibility(const fa_problem *problem, int64_t i, const double *x,
         const int64_t first = fa_first(problem, i, b), m = problem->constraint_rows[b];
         const double *data = fa_data(problem, i, problem->constraint_data[b]), *rows = w->J;
         const int32_t kind = problem->constraint_kind[b];
-        const int affine = fa_is_affine(kind), equality = kind == FA_AFFINE_EQUALITY;
+        const int affine = fa_is_affine(kind), equality = affine && kind != FA_AFFINE_INEQUALITY;
         double value = 0.0, square;
         if (affine) {
             rows = data + 1 + 2 * m;

@@ -112,7 +112,7 @@ FA_INLINE double fa_least_squares_gradient(int64_t n, int64_t m, int far, const 
 
 FA_INLINE int fa_is_affine(int32_t kind)
 {
-    return kind == FA_AFFINE_INEQUALITY || kind == FA_AFFINE_EQUALITY;
+    return kind >= FA_AFFINE_INEQUALITY && kind <= FA_SOFT_EQUALITY;
 }
 
 /* Numbers of the symmetric matrix of a quadratic of this kind. */
@@ -132,7 +132,7 @@ FA_INLINE int64_t fa_objective_size(const fa_problem *problem, int64_t n, int64_
 FA_INLINE int64_t fa_constraint_size(const fa_problem *problem, int64_t n, int64_t b)
 {
     const int32_t kind = problem->constraint_kind[b];
-    if (fa_is_affine(kind)) return 1 + problem->constraint_rows[b] * (2 + n);
+    if (fa_is_affine(kind)) return 1 + problem->constraint_rows[b] * ((kind == FA_SOFT_EQUALITY ? 3 : 2) + n);
     return 2 + n + fa_matrix_size(n, kind);
 }
 
@@ -258,12 +258,17 @@ FA_INLINE double fa_relaxed_dual(double theta, double step, double rho, int equa
 }
 
 /* One row r: theta <- proj(theta + step (g + c (g - g_last))) and rho times as far;  g_last <- g and
- * reaction <- reaction + theta J_r. The step is 0 where J_r is: an inequality that is not active there has multiplier 0. */
-FA_INLINE void fa_dual_row(int64_t n, double g, double step, double c, double rho, int equality,
+ * reaction <- reaction + theta J_r. The step is 0 where J_r is: an inequality that is not active there has multiplier 0.
+ * A row that gives way takes the proximal step, from g - compliance theta. */
+FA_INLINE void fa_dual_row(int64_t n, double g, double step, double c, double rho, int equality, double compliance,
                            const double *FA_RESTRICT row, double *FA_RESTRICT theta, double *FA_RESTRICT g_last,
                            double *FA_RESTRICT reaction)
 {
-    const double hat = c != 0.0 ? g + c * (g - *g_last) : g;
+    double hat = c != 0.0 ? g + c * (g - *g_last) : g;
+    if (compliance != 0.0) {
+        hat -= compliance * *theta;
+        step /= 1.0 + step * compliance;
+    }
     const double t = step == 0.0 && !equality && g < 0.0 ? 0.0 : fa_relaxed_dual(*theta, step * hat, rho, equality);
     *theta = t;
     *g_last = g;
@@ -290,15 +295,17 @@ FA_INLINE double fa_dual_step(const fa_problem *problem, int64_t n, int64_t i, i
             const int64_t m = problem->constraint_rows[b];
             const double *omega = data + 1, *level = omega + m, *row = level + m;
             const double step = !adaptive ? sigma : data[0] > 0.0 ? sigma / (blocks * data[0]) : 0.0;
+            const double *compliance = kind == FA_SOFT_EQUALITY ? row + m * n : 0;
             for (int64_t r = 0; r < m; ++r, row += n)
                 fa_dual_row(n, fa_dot(n, row, x) - level[r], adaptive ? step * omega[r] : step, c, rho,
-                            kind == FA_AFFINE_EQUALITY, row, theta + first + r, g_last + first + r, reaction);
+                            kind != FA_AFFINE_INEQUALITY, compliance ? compliance[r] : 0.0, row, theta + first + r,
+                            g_last + first + r, reaction);
         } else {
             double square;
             const double g = fa_quadratic(n, kind, data, far, x, y, J, &square);
             const double step = !adaptive ? sigma : square > 0.0 ? sigma / (blocks * square) : 0.0;
             curvature += theta[first] * data[1];
-            fa_dual_row(n, g, step, c, rho, 0, J, theta + first, g_last + first, reaction);
+            fa_dual_row(n, g, step, c, rho, 0, 0.0, J, theta + first, g_last + first, reaction);
         }
     }
     return curvature;

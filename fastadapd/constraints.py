@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd._terms import Floats, Term, dot, gram_eigenvalues, lengths, multiply
+from fastadapd._terms import Floats, Term, dot, gram_eigenvalues, lengths, multiply, transpose_multiply
 
 __all__ = ["AffineEquality", "AffineInequality", "Constraint", "Ellipsoid", "QuadraticInequality"]
 
@@ -255,6 +255,34 @@ class AffineEquality(_Affine):
 
     def to_cvxpy(self, x: Any) -> list[Any]:
         return [self.A @ x == self.b]
+
+
+class SoftEquality(_Affine):
+    """Linear equations that give way, ``A x = b + compliance * theta``: what a cost becomes in `fastadapd.stiffness`.
+
+    Their multipliers are the gradient of ``|Ax - b|^2 / (2 compliance)`` in ``A x``. Values and the Jacobian are those
+    of ``A x - b``.
+
+    Parameters
+    ----------
+    A : array_like, shape (m, dim) or (n_agents, m, dim)
+    b, compliance : array_like, shape (m,) or (n_agents, m)
+        The compliance must be positive.
+    """
+
+    equality = True
+    _axes: ClassVar[dict[str, int]] = {"scaled_norm_squared": 0, "row_weight": 1, "b": 1, "A": 2, "compliance": 1}
+    _matrix, _side = "A", "b"
+    A: Floats
+    b: Floats
+    compliance: Floats
+
+    def __init__(self, A: ArrayLike, b: ArrayLike, compliance: ArrayLike):
+        self._prepare(A=A, b=b, compliance=compliance)
+
+    def cost_gradient(self, x: Floats) -> Floats:
+        """Gradient of the cost ``|Ax - b|^2 / (2 compliance)`` at x, shape (..., dim)."""
+        return transpose_multiply(self.A, self.value(x) / self.compliance)
 
 
 def _weighted_sum(theta: Floats, P: Floats) -> Floats:

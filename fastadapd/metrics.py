@@ -36,7 +36,7 @@ from fastadapd._terms import Floats, length, middle
 from fastadapd.engines import Engine
 from fastadapd.engines.packing import Measured, Scales
 from fastadapd.engines.reference import typical
-from fastadapd.problem import Problem
+from fastadapd.problem import Problem, own_terms
 
 _LEAST_SHARE = 1e-3
 _BLOCK = 1 << 14  # agents at a time, for the sake of memory
@@ -91,8 +91,7 @@ class Evaluator:
                 agents = len(group.agents[at])
                 total += np.broadcast_to(term.gradient(origin), (agents, problem.dim)).sum(axis=0)
         if N > 1:
-            largest = problem.agent(int(np.argmax(at_origin.gradients)))
-            for term in largest.objective:
+            for term in own_terms(problem.objectives, int(np.argmax(at_origin.gradients))):
                 total -= term.gradient(origin)
         mean = length(total) / N
         self.scales = Scales(self._length, typical(sizes, mean) or 1.0, self._lipschitz,

@@ -230,14 +230,8 @@ class Problem:
         if not 0 <= i < self.n_agents:
             raise IndexError(f"agent {i} is not one of the {self.n_agents} agents")
 
-        def own(groups: tuple[Group, ...]) -> Iterator[Any]:
-            for group in groups:
-                k = int(np.searchsorted(group.agents, i))
-                if k < len(group.agents) and group.agents[k] == i:
-                    yield group.term.agent(k)
-
-        (regularizer,) = own(self.regularizers)
-        return Terms(tuple(own(self.objectives)), regularizer, tuple(own(self.constraints)))
+        (regularizer,) = own_terms(self.regularizers, i)
+        return Terms(own_terms(self.objectives, i), regularizer, own_terms(self.constraints, i))
 
     def rescaled(self, units: Floats) -> Problem:
         """The same problem in z, where ``x = units * z``.
@@ -259,9 +253,13 @@ class Problem:
         def changed(groups: tuple[Group, ...]) -> tuple[Group, ...]:
             return tuple(Group(group.term.rescaled(units), group.agents) for group in groups)
 
+        return self.replaced(changed(self.objectives), changed(self.regularizers), changed(self.constraints))
+
+    def replaced(self, objectives: tuple[Group, ...], regularizers: tuple[Group, ...], constraints: tuple[Group, ...]
+                 ) -> Problem:
+        """A problem of as many agents and coordinates with other terms."""
         other = type(self).__new__(type(self))
-        other._finish(self.n_agents, self.dim, changed(self.objectives), changed(self.regularizers),
-                      changed(self.constraints))
+        other._finish(self.n_agents, self.dim, objectives, regularizers, constraints)
         return other
 
     def values(self, x: Floats) -> Floats:
@@ -307,8 +305,14 @@ class Problem:
         return scaling.coordinate_units(self)
 
     def lipschitz(self) -> Floats:
-        """Lipschitz constants L_i of the gradients of all agents' costs, shape (n_agents,)."""
-        return self._sum_objectives("lipschitz")
+        """Lipschitz constants L_i of the gradients of all agents' costs, shape (n_agents,); not to be written to."""
+        return self._lipschitz
+
+    @cached_property
+    def _lipschitz(self) -> Floats:
+        total = self._sum_objectives("lipschitz")
+        total.flags.writeable = False
+        return total
 
     def strong_convexity(self) -> Floats:
         """Moduli of strong convexity mu_i of all agents' costs, shape (n_agents,)."""
@@ -322,6 +326,12 @@ class Problem:
 
     def __repr__(self) -> str:
         return f"Problem({self.n_agents} agents, {self.dim} coordinates, {self.n_rows} constraint rows)"
+
+
+def own_terms(groups: tuple[Group, ...], i: int) -> tuple[Any, ...]:
+    """Those of agent i, with its own data only."""
+    places = [(group, int(np.searchsorted(group.agents, i))) for group in groups]
+    return tuple(group.term.agent(k) for group, k in places if k < len(group.agents) and group.agents[k] == i)
 
 
 def _together(agents: NDArray[np.int64], terms: list[Term]) -> Iterator[Group]:

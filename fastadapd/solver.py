@@ -12,7 +12,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd import certificates, clocks, engines, pieces
+from fastadapd import certificates, clocks, engines, pieces, stiffness
 from fastadapd._terms import Floats, length
 from fastadapd.certificates import Certificate
 from fastadapd.engines.packing import NOT_FINITE, OK
@@ -199,12 +199,20 @@ class Solver:
         # the problem that the method sees, in z where x = units * z
         self._inner = problem if units is None else problem.rescaled(units)
         start = self._start(x0, multipliers, consensus_multipliers)
-        self._engine = self._load(self._inner, network)
-        if self._pieces is not None:
-            assert isinstance(self._engine, engines.Threaded)
-            self._engine.divide(self._pieces)
-        self._run = self._method.start(self._inner, network, self._engine, self._law, start)
+        self._engine = engine = self._load(self._inner, network)  # this one measures
         self._evaluate = Evaluator(self._inner, self._engine, optimum, units)
+        usual = self._evaluate.scales.gradient / self._evaluate.scales.length
+        self._softened = stiffness.soften(self._inner, usual) if self._method.may_rescale else None
+        advanced = self._inner
+        if self._softened is not None:
+            advanced = self._softened.problem
+            engine = self._load(advanced, network)
+            if start.theta is not None:
+                start = start._replace(theta=self._softened.with_all_rows(start.theta))
+        if self._pieces is not None:
+            assert isinstance(engine, engines.Threaded)
+            engine.divide(self._pieces)
+        self._run = self._method.start(advanced, network, engine, self._law, start)
         self._rows: list[tuple[float, ...]] = []
         self._mean = np.zeros(0)  # of the copies at the last check
         self._past: list[tuple[int, Floats, Floats]] = []  # and some time ago, with the multipliers
@@ -255,7 +263,7 @@ class Solver:
         rows = np.diff(problem.row_ptr)
         kept = rows == np.diff(self.problem.row_ptr)
         theta = np.zeros(problem.n_rows)
-        theta[np.repeat(kept, rows)] = run.theta[np.repeat(kept, np.diff(self.problem.row_ptr))]
+        theta[np.repeat(kept, rows)] = self._theta[np.repeat(kept, np.diff(self.problem.row_ptr))]
         for group, at in problem.constraint_rows():
             if not group.term.equality:  # it may have been an equation before
                 theta[at] = np.maximum(theta[at], 0.0)
@@ -488,7 +496,7 @@ class Solver:
 
     def _growing_multipliers(self) -> Iterator[tuple[Floats, Floats]]:
         """Multipliers and forces, and how much they have grown: where they run off, that shows the direction sooner."""
-        theta, force, (theta_then, force_then) = self._run.theta, self._run.force(), self._then
+        theta, force, (theta_then, force_then) = self._theta, self._run.force(), self._then
         self._then = theta.copy(), force if force.any() else force[:1].copy()
         yield theta, force
         grown, pulled = theta - theta_then, force - force_then
@@ -516,7 +524,7 @@ class Solver:
         if not outside.any():
             return True
         rows = np.repeat(outside, np.diff(self.problem.row_ptr))
-        before, after = np.abs(self._last_fifth(now)[0][2][rows]), np.abs(self._run.theta[rows])
+        before, after = np.abs(self._last_fifth(now)[0][2][rows]), np.abs(self._theta[rows])
         return not (after - before > _HARDER * after).any()
 
     def _moved(self, now: int) -> float:
@@ -532,7 +540,7 @@ class Solver:
     def _remember(self, now: int) -> None:
         self._next_mean = self._later(now)
         measured = self._point != "last" or (self._last is not None and self._last[0] == now)
-        self._past.append((now, self._measure().mean if measured else mean_of(self._run.x), self._run.theta.copy()))
+        self._past.append((now, self._measure().mean if measured else mean_of(self._run.x), self._theta.copy()))
         while len(self._past) > 1 and self._past[1][0] <= 0.8 * now:
             del self._past[0]
 
@@ -578,13 +586,23 @@ class Solver:
         run, now = self._run, self._run.activations
         if self._last is None or self._last[0] != now:
             point = run.ergodic() if self._point == "ergodic" else run.x
-            self._last = now, self._evaluate(run.measure(self._evaluate.scales, point)), point
+            self._last = now, self._judge(point), point
             if self._point == "best":
                 other = run.ergodic()
-                measures = self._evaluate(run.measure(self._evaluate.scales, other))
+                measures = self._judge(other)
                 if measures.residual < self._last[1].residual:
                     self._last = now, measures, other
         return self._last
+
+    def _judge(self, x: Floats) -> Measures:
+        """The measures of copies x (N, n), with the present multipliers."""
+        return self._evaluate(self._engine.measure(self._evaluate.scales, x, self._theta,
+                                                   self._run.consensus_multipliers, laplacian=self._run.by_laplacian))
+
+    @property
+    def _theta(self) -> Floats:
+        """The multipliers of the problem's own constraint rows."""
+        return self._run.theta if self._softened is None else self._run.theta[self._softened.kept]
 
     def _copies(self) -> Floats:
         return self._look()[2]
@@ -616,7 +634,7 @@ class Solver:
             x=mean * self._units,
             x_agents=copies * self._units,
             x_ergodic=self._run.ergodic() * self._units,
-            multipliers=self._per_agent(self._run.theta),
+            multipliers=self._per_agent(self._theta),
             consensus_multipliers=self._run.consensus_multipliers / self._units,
             fun=fun,
             suboptimality=measures.suboptimality,

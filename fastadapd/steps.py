@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd._terms import Floats, length
-from fastadapd.engines.packing import MOMENTUM, ADAPDSteps
+from fastadapd import stiffness
+from fastadapd._terms import Floats, length, lengths, middle
+from fastadapd.constraints import SoftEquality
+from fastadapd.engines.packing import MOMENTUM, ADAPDSteps, Measured
 from fastadapd.errors import InvalidOptionError, as_numbers
 from fastadapd.network import Network
 from fastadapd.problem import Problem, check_problem
@@ -194,6 +197,8 @@ def _reach(local_steps: int) -> float:
     return 2.0 if local_steps == 2 else 1.6
 
 
+HURRY = 4.0  # times as large is far to go: there the weight does not stop halfway
+_SLACK = 1e-2  # of what slopes suggest: a smaller weight from curvature says nothing
 _OWN = 0.3  # of the forces of constraints on their own agents: so much the weight takes the multipliers for at least
 
 
@@ -214,6 +219,8 @@ class AdaptiveRule:
     gap. What is best on problems with curvature grows like ``c = sqrt(2 N)``; on linear programs it is a third of the
     bound's.
     From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
+    Where costs have become equations (`fastadapd.stiffness`) the others say little about the size of the multipliers:
+    as long as the bound is more than 4 times the weight, the weight becomes the bound, every 10 epochs.
     Where a run begins anew, X_0 and the weight do too, the epochs do not; X_0 is once more the mean where such a run
     ends looking back (if the weight is due then, it stays).
 
@@ -230,6 +237,8 @@ class AdaptiveRule:
     ----------
     lipschitz : ndarray, shape (N,)
         L_i.
+    softened : bool
+        Whether costs have become equations.
     """
 
     def __init__(self, problem: Problem, network: Network, momentum: str, bold: tuple[int, float],
@@ -240,11 +249,14 @@ class AdaptiveRule:
         self._row_sums = row_sums if row_sums.all() else np.where(row_sums > 0, row_sums, 1.0)
         self._pull = pull if pull.all() else np.where(pull > 0, pull, 1.0)
         size = network.consensus_norm
+        self._total_pull = float(self._pull.sum())
         self._gain = float(np.sqrt(len(pull))) / size if size > 0 else 1.0
         self._momentum, self._bold, self._careful = momentum, bold, careful
         self.lipschitz = problem.lipschitz()
         self._smooth = bool(self.lipschitz.any())
-        self._curved = self._smooth or any(np.any(group.term.curvature) for group in problem.constraints)
+        self.softened = any(isinstance(group.term, SoftEquality) for group in problem.constraints)
+        self._curved = self._smooth or self.softened or any(np.any(group.term.curvature)
+                                                            for group in problem.constraints)
         self._inequality = np.ones(problem.n_rows, dtype=bool)
         self._row_agent = np.repeat(np.arange(problem.n_agents), np.diff(problem.row_ptr))
         self._row_norms = np.empty(problem.n_rows)  # |J_r|, of rows that are not affine where it was asked for last
@@ -265,28 +277,42 @@ class AdaptiveRule:
         return ADAPDSteps(MOMENTUM[self._momentum], 1, int(len(gamma) == 1), local_steps, _reach(local_steps),
                           relaxation, self.lipschitz + 2.0 * share, share / price, gamma)
 
-    def first_weight(self, x: Floats) -> float:
-        """A guess before the first activation: the size of the costs' gradients over a length."""
+    def first_weight(self, x: Floats, found: Measured) -> float:
+        """A guess before the first activation: the curvature of the costs, or their slope over a length.
+
+        The mean of L_i, unless the size of the costs' gradients over a length of the problem is more than 100 times
+        that: then the costs are next to linear, or those count that are. The length is the mean of ``|x_i|`` or, where
+        that is longer, the median distance to the boundaries of a kind of constraint; where both are 0, how far the
+        agents' sets reach.
+
+        Parameters
+        ----------
+        x : ndarray, shape (N, n)
+        found : Measured
+            What the engine says of these copies, without multipliers.
+        """
         problem = self._problem
-        L = problem.lipschitz()
-        if L.any():
-            return float(L.sum() / self._pull.sum())
-        gradients = np.zeros_like(x)
-        for group in problem.objectives:
-            gradients[group.agents] += group.term.gradient(x[group.agents])
-        slopes = (gradients**2).sum(axis=1)
-        for other in problem.regularizers:
-            if not other.term.is_set:  # of weights w: |w|_1 / sqrt(n), at most |w|
-                slopes[other.agents] += other.term.value(np.ones_like(x[other.agents])) ** 2 / x.shape[1]
-        size = float(np.sqrt(slopes.mean()))
-        lengths = [np.linalg.norm(x, axis=1).mean()]
-        for group in problem.constraints:
-            at = x[group.agents]
-            norms = group.term.row_norms(at)
-            g = np.abs(group.term.value(at))
-            lengths.append(np.median(np.divide(g, norms, out=np.zeros_like(g), where=norms > 0)))
-        length = float(max(lengths))
-        return size / ((length or 1.0) * float(self._pull.mean())) or 1.0
+        curved = float(self.lipschitz.sum()) / self._total_pull
+        size, extent = length(found.gradients), float(lengths(x).mean()) if x.any() else 0.0
+        if problem.constraints:
+            norms = self._norms(x)
+            distances = np.divide(np.abs(found.g), norms, out=np.zeros_like(norms), where=norms > 0)
+            for _, rows in problem.constraint_rows():
+                extent = max(extent, middle(np.sort(distances[rows], axis=None)))
+        if curved and not extent:
+            reaches = np.concatenate([np.atleast_1d(group.term.reach(np.zeros(problem.dim)))
+                                      for group in problem.regularizers])
+            reaches = reaches[reaches < np.inf]
+            if not reaches.size:
+                return curved
+            extent = middle(np.sort(reaches))
+        for group in problem.regularizers:
+            if not group.term.is_set:  # of weights w: |w|_1 / sqrt(n), at most |w|
+                size = math.hypot(size, length(group.term.value(np.ones_like(x[group.agents]))) / math.sqrt(x.shape[1]))
+        if self.softened and not size:
+            size = length(stiffness.slopes(problem, x))
+        sloping = size * math.sqrt(len(x)) / ((extent or 1.0) * self._total_pull)
+        return (curved if curved > _SLACK * sloping else sloping) or 1.0
 
     def next_weight(self, weight: float, first: float, distance: float, force: Floats, x: Floats,
                     theta: Floats) -> float:
@@ -309,6 +335,8 @@ class AdaptiveRule:
             return weight
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
         least = 0.1 * first if self._smooth else 0.0
+        if self.softened and dual / distance > HURRY * weight:
+            return float(dual / distance)
         return max(float(np.sqrt(weight * dual / distance)), least) or weight
 
     def imbalance(self, residual: Floats, size: int) -> float:

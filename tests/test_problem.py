@@ -219,7 +219,7 @@ def test_numbers_of_the_tests_make_the_terms_they_say():
             for name, value in vars(module).items()
             if isinstance(value, type)
             and issubclass(value, getattr(module, base))
-            and not name.startswith("_")
+            and name in module.__all__
             and value.__module__ == module.__name__
         }
         assert terms - {base} == set(table)

@@ -51,6 +51,7 @@ ELLIPSOID = packing.CONSTRAINTS[constraints.Ellipsoid][1]
 QUADRATIC_INEQUALITY = packing.CONSTRAINTS[constraints.QuadraticInequality][1]
 AFFINE_INEQUALITY = packing.CONSTRAINTS[constraints.AffineInequality][1]
 AFFINE_EQUALITY = packing.CONSTRAINTS[constraints.AffineEquality][1]
+SOFT_EQUALITY = packing.CONSTRAINTS[constraints.SoftEquality][1]
 L1 = packing.REGULARIZERS[regularizers.L1][1]
 BOX = packing.REGULARIZERS[regularizers.Box][1]
 NONNEGATIVE = packing.REGULARIZERS[regularizers.NonNegative][1]
@@ -589,7 +590,7 @@ def _finite(z: Floats) -> bool:
 
 @_inlined
 def _is_affine(kind: int) -> bool:
-    return kind == AFFINE_INEQUALITY or kind == AFFINE_EQUALITY
+    return AFFINE_INEQUALITY <= kind <= SOFT_EQUALITY
 
 
 @_inlined
@@ -611,7 +612,8 @@ def _objective_size(problem: ProblemArrays, b: int) -> int:
 def _constraint_size(problem: ProblemArrays, b: int) -> int:
     """Numbers of a block."""
     n, code = problem.dim, problem.constraint_kind[b]
-    return 1 + problem.constraint_rows[b] * (2 + n) if _is_affine(code) else 2 + n + _matrix_size(n, code)
+    row = n + (3 if code == SOFT_EQUALITY else 2)
+    return 1 + problem.constraint_rows[b] * row if _is_affine(code) else 2 + n + _matrix_size(n, code)
 
 
 @_inlined
@@ -718,7 +720,8 @@ def _dual_step(problem: ProblemArrays, i: int, far: bool, x: Floats, sigma: floa
 
     Then g_last <- g and reaction <- reaction + J'theta. sigma_r = sigma, but where `adaptive` every block gets an equal
     share of it, over |J_b|^2 for a quadratic, omega_r over |diag(omega)^(1/2) G|^2 for affine rows. It is 0 where J_r
-    is: an inequality that is not active there has multiplier 0. Returns the curvature <theta_i, L_gi>, of theta as it
+    is: an inequality that is not active there has multiplier 0. A row that gives way takes the proximal step, from
+    g - compliance theta. Returns the curvature <theta_i, L_gi>, of theta as it
     was. y[n] and J[n] are work.
     """
     n, like = problem.dim, _like(problem, i)
@@ -742,7 +745,11 @@ def _dual_step(problem: ProblemArrays, i: int, far: bool, x: Floats, sigma: floa
                 g = _dot(x, J_r) - h[row]
             hat = g + c * (g - g_last[r]) if c != 0.0 else g
             own = step * omega[row] if adaptive and affine else step
-            equality = kind == AFFINE_EQUALITY
+            if kind == SOFT_EQUALITY:
+                compliance = _part(data, 1 + (2 + n) * m + row, 1)[0]
+                hat -= compliance * theta[r]
+                own /= 1.0 + own * compliance
+            equality = affine and kind != AFFINE_INEQUALITY
             idle = own == 0.0 and not equality and g < 0.0
             theta[r] = 0.0 if idle else _relaxed_dual(theta[r], own * hat, rho, equality)
             g_last[r] = g
@@ -815,7 +822,7 @@ def _feasibility(problem: ProblemArrays, i: int, x: Floats, theta: Floats, y: Fl
             r = first + row
             J_r = _part(data, 1 + 2 * m + row * n, n) if affine else J
             g[r] = _dot(x, J_r) - h[row] if affine else value
-            over = abs(g[r]) if kind == AFFINE_EQUALITY else _larger(g[r], 0.0)
+            over = abs(g[r]) if affine and kind != AFFINE_INEQUALITY else _larger(g[r], 0.0)
             total += over * over
             if over != 0.0:
                 length = _norm(J_r)  # a row of zeros has no direction to go

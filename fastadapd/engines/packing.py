@@ -34,6 +34,7 @@ CONSTRAINTS: dict[type[Term], tuple[str, int]] = {
     constraints.QuadraticInequality: ("FA_QUADRATIC_INEQUALITY", 1),
     constraints.AffineInequality: ("FA_AFFINE_INEQUALITY", 2),
     constraints.AffineEquality: ("FA_AFFINE_EQUALITY", 3),
+    constraints.SoftEquality: ("FA_SOFT_EQUALITY", 4),
 }
 REGULARIZERS: dict[type[Term], tuple[str, int]] = {
     regularizers.Zero: ("FA_ZERO", 0),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastadapd._terms import Floats, length, middle
+from fastadapd.constraints import SoftEquality
 from fastadapd.engines.packing import (
     BAD_AGENT,
     MOMENTUM,
@@ -128,7 +129,7 @@ class ReferenceEngine:
             sigma = steps.sigma[i] * self._row_weights(i, x)
         else:
             tau, sigma = steps.tau[i], steps.sigma[i]
-        step = self._project_dual(i, theta + sigma * (g + momentum * (g - state.g_last[rows]))) - theta
+        step = self._dual_ascent(i, theta, sigma, g + momentum * (g - state.g_last[rows])) - theta
         theta[:] = self._project_dual(i, theta + rho * step)
         # where a row of the Jacobian is 0 so is its sigma, and its multiplier if it is not active
         theta[(sigma == 0) & (g < 0) & ~self._equality(i)] = 0.0
@@ -165,7 +166,7 @@ class ReferenceEngine:
                 theta = state.theta[rows]
                 g, J, _ = self._constraints(i, x[i], theta)
                 g_hat = g if first else (1 + eta) * g - eta * state.g_old[rows]
-                theta[:] = self._project_dual(i, theta + kappa[i] * g_hat)
+                theta[:] = self._dual_ascent(i, theta, kappa[i], g_hat)
                 norm = np.linalg.norm(theta)
                 if norm > steps.bound[i]:
                     theta *= steps.bound[i] / norm
@@ -274,6 +275,13 @@ class ReferenceEngine:
 
     def _equality(self, i: int) -> np.ndarray:
         return np.array([term.equality for term in self.agents[i].constraints for _ in range(term.rows)], dtype=bool)
+
+    def _dual_ascent(self, i: int, theta: Floats, sigma: Floats | float, g_hat: Floats) -> Floats:
+        """proj(theta + sigma g^); of rows that give way the proximal step, from ``g^ - compliance theta``."""
+        compliance = np.concatenate([np.zeros(0), *(term.compliance if isinstance(term, SoftEquality)
+                                                    else np.zeros(term.rows) for term in self.agents[i].constraints)])
+        step = sigma / (1 + sigma * compliance)
+        return self._project_dual(i, theta + step * (g_hat - compliance * theta))
 
     def _project_dual(self, i: int, theta: Floats) -> Floats:
         return np.where(self._equality(i), theta, np.maximum(theta, 0.0))

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, NamedTuple
 from fastadapd._terms import Floats
 from fastadapd.clocks import Clock, SplitStream, Stream, Uniform
 from fastadapd.engines import Engine
-from fastadapd.engines.packing import Measured, Scales
 from fastadapd.network import Network
 from fastadapd.problem import Problem
 
@@ -29,11 +28,14 @@ class Run(ABC):
     ----------
     unit : int
         Activations that cannot be divided: 1, or n_agents for a synchronous method.
+    by_laplacian : bool
+        Whether consensus multipliers are those of the rows of the graph Laplacian, whatever the consensus matrix.
     state : NamedTuple of ndarray
         Everything that changes, x and theta among it; updated in place.
     """
 
     unit: int
+    by_laplacian: ClassVar[bool] = False
     state: Any
 
     @abstractmethod
@@ -63,10 +65,6 @@ class Run(ABC):
     @abstractmethod
     def ergodic(self) -> Floats:
         """The averages the theory speaks of (N, n)."""
-
-    @abstractmethod
-    def measure(self, scales: Scales, x: Floats) -> Measured:
-        """What the engine says of copies x (N, n), with the present multipliers."""
 
     @abstractmethod
     def force(self) -> Floats:

@@ -36,13 +36,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd import clocks
+from fastadapd import clocks, stiffness
 from fastadapd import steps as step_rules
 from fastadapd._terms import Floats
 from fastadapd.anderson import Anderson
 from fastadapd.clocks import SplitStream, Stream
 from fastadapd.engines import Engine, Threaded
-from fastadapd.engines.packing import MOMENTUM, ADAPDState, ADAPDSteps, Measured, Scales, aligned
+from fastadapd.engines.packing import MOMENTUM, ADAPDState, ADAPDSteps, Measured, aligned
 from fastadapd.errors import InvalidOptionError, as_number, is_name
 from fastadapd.methods._base import Method, Run, Start
 from fastadapd.metrics import mean_of, own_distances
@@ -260,9 +260,6 @@ class _ADAPDRun(Run):
         total /= K + N - 1
         return total
 
-    def measure(self, scales: Scales, x: Floats) -> Measured:
-        return self._engine.measure(scales, x, self.state.theta, self.state.lambda_)
-
     @property
     def kind(self) -> str:
         # what is kept of consensus multipliers is not the same with one local step and with several
@@ -284,7 +281,7 @@ class _AdaptiveRun(_ADAPDRun):
 
     def __init__(self, problem: Problem, network: Network, engine: Engine, rule: step_rules.AdaptiveRule,
                  weight: float | None, memory: int, start: Start):
-        self._problem, self._rule, self._given = problem, rule, weight
+        self._problem, self._engine, self._rule, self._given = problem, engine, rule, weight
         self._weight = self._first = self._first_weight(start.x)
         self._is_careful = False
         super().__init__(problem, network, engine, rule.steps(self._weight), start)
@@ -341,8 +338,10 @@ class _AdaptiveRun(_ADAPDRun):
                 self._farthest = 0.0
             self._looks = _NEARER_STILL if nearer else 0.0
         if balances:
-            self._rebalance *= 2
+            before = self._weight
             self._change_weight()
+            hurries = self._rule.softened and self._weight > step_rules.HURRY * before
+            self._rebalance = epoch + _PERIOD if hurries else 2 * epoch
         if self._memory:
             self._extrapolate()
 
@@ -388,7 +387,7 @@ class _AdaptiveRun(_ADAPDRun):
         return math.sqrt(now @ now) < self._looks * math.sqrt(before @ before)
 
     def _first_weight(self, x: Floats) -> float:
-        return self._rule.first_weight(x) if self._given is None else self._given
+        return self._rule.first_weight(x, self._ask(x)) if self._given is None else self._given
 
     def _ask(self, x: Floats) -> Measured:
         """What the agents say of a point (n,), or of one each, without multipliers."""
@@ -452,9 +451,11 @@ class _AdaptiveRun(_ADAPDRun):
             self._is_careful = other._is_careful
             self.steps = self._rule.steps(self._weight, self._is_careful)
             self._balanced = True
+            stiffness.carry(other._problem, other.state.theta * ratio, self._problem, self.state.theta)
             if other._looks:  # its multipliers are those of a few epochs
                 self._looks, self._x_start = other._looks, other._x_start
-            same = self._network is other._network and np.array_equal(self._problem.row_ptr, other._problem.row_ptr)
+            same = (self._network is other._network and np.array_equal(self._problem.row_ptr, other._problem.row_ptr)
+                    and stiffness.are_alike(self._problem, other._problem))
             if same and ratio == 1.0 and self._memory and other._anderson is not None:
                 self._anderson = other._anderson  # directions in which the old data were slow are slow with the new
                 # with room for as many new ones, which would take their places
@@ -463,7 +464,8 @@ class _AdaptiveRun(_ADAPDRun):
 
     def _units_of_costs(self, other: _AdaptiveRun) -> float:
         """How many times as large costs have become, the median of the agents' gradients here; 1 if about alike."""
-        now, then = (run._ask(self.state.x).gradients.copy() for run in (self, other))
+        now, then = (np.hypot(run._ask(self.state.x).gradients, stiffness.slopes(run._problem, self.state.x))
+                     for run in (self, other))
         both = (now > 0) & (then > 0) & (now < np.inf) & (then < np.inf)
         if not both.any():
             return 1.0

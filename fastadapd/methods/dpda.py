@@ -21,7 +21,7 @@ from fastadapd import steps as step_rules
 from fastadapd._terms import Floats
 from fastadapd.clocks import Clock, SplitStream, Stream
 from fastadapd.engines import Engine
-from fastadapd.engines.packing import DPDAState, DPDASteps, Measured, Scales
+from fastadapd.engines.packing import DPDAState, DPDASteps
 from fastadapd.errors import InvalidOptionError, as_number
 from fastadapd.methods._base import Method, Run, Start
 from fastadapd.network import Network
@@ -93,6 +93,7 @@ class DPDA(Method):
 
 
 class _DPDARun(Run):
+    by_laplacian = True
     state: DPDAState
 
     def __init__(self, problem: Problem, network: Network, engine: Engine, steps: DPDASteps, start: Start):
@@ -126,9 +127,6 @@ class _DPDARun(Run):
     def ergodic(self) -> Floats:
         """``(1/K) sum_{k=1}^{K} x_k``."""
         return self.state.x_sum / max(int(self.state.counters[0]), 1) if self.state.counters[0] else self.state.x.copy()
-
-    def measure(self, scales: Scales, x: Floats) -> Measured:
-        return self._engine.measure(scales, x, self.state.theta, self.state.s, laplacian=True)
 
     def force(self) -> Floats:
         return np.ascontiguousarray(self._network.laplacian @ self.state.s)
