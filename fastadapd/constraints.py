@@ -52,7 +52,7 @@ class Constraint(Term):
         return np.zeros((self.dim or 0, self.dim or 0))
 
     def row_norms(self, x: Floats) -> Floats:
-        """Norms of the rows of the Jacobian at x, shape (..., rows)."""
+        """Norms of the rows of the Jacobian at x, shape (..., rows), or those of all points where they are the same."""
         return lengths(self.jacobian(x))
 
     def jacobian_bound(self, regularizer: Any) -> Floats:
@@ -200,8 +200,7 @@ class _Affine(Constraint):
         return np.broadcast_to(matrix, (*np.broadcast_shapes(matrix.shape[:-2], x.shape[:-1]), *matrix.shape[-2:]))
 
     def row_norms(self, x: Floats) -> Floats:
-        norms = lengths(getattr(self, self._matrix))
-        return np.broadcast_to(norms, (*np.broadcast_shapes(norms.shape[:-1], x.shape[:-1]), self.rows))
+        return lengths(getattr(self, self._matrix))
 
     def rescaled(self, units: Floats) -> Self:
         return type(self)(**{self._matrix: getattr(self, self._matrix) * units, self._side: getattr(self, self._side)})

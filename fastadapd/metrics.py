@@ -89,7 +89,8 @@ class Evaluator:
         for group in problem.objectives:
             for at, term in group.term.parts(_BLOCK):
                 agents = len(group.agents[at])
-                total += np.broadcast_to(term.gradient(origin), (agents, problem.dim)).sum(axis=0)
+                gradient = term.gradient(origin)
+                total += gradient.sum(axis=0) if gradient.ndim > 1 else agents * gradient
         if N > 1:
             for term in own_terms(problem.objectives, int(np.argmax(at_origin.gradients))):
                 total -= term.gradient(origin)

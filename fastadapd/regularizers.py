@@ -45,10 +45,11 @@ class Regularizer(Term):
 
     def packed_for(self, dim: int) -> tuple[Floats, ...]:
         """`packed`, with what broadcasts over the coordinates written out."""
-        full = []
-        for array, axes in zip(self.packed(), self._axes.values(), strict=True):
-            full.append(np.broadcast_to(array, (*array.shape[:-1], dim) if array.ndim else (dim,)) if axes else array)
-        return tuple(full)
+        def full(array: Floats) -> Floats:
+            return array if array.shape[-1:] == (dim,) else np.broadcast_to(array, (*array.shape[:-1], dim))
+
+        return tuple(full(array) if axes else array
+                     for array, axes in zip(self.packed(), self._axes.values(), strict=True))
 
 
 class _Coordinatewise(Regularizer):
