@@ -26,7 +26,7 @@ from fastadapd.result import PerAgent, Result, Status
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
-_VERSION = 2  # of what a checkpoint holds
+_VERSION = 3  # of what a checkpoint holds
 _CHECKPOINT = {"version", "method", "kind", "shape", "state", "extra", "stream", "rows", "next_check", "means", "best",
                "next_proof", "then", "pace", "runtime"}
 _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half as many have passed ...

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastadapd import stiffness
-from fastadapd._terms import Floats, length, lengths, middle
+from fastadapd._terms import Floats, eigenvalues, length, lengths, middle
 from fastadapd.constraints import SoftEquality
 from fastadapd.engines.packing import MOMENTUM, ADAPDSteps, Measured
 from fastadapd.errors import InvalidOptionError, as_numbers
 from fastadapd.network import Network
 from fastadapd.problem import Problem, check_problem
+from fastadapd.regularizers import L1
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +198,7 @@ def _reach(local_steps: int) -> float:
     return 2.0 if local_steps == 2 else 1.6
 
 
+_DRIFT = 1.4  # times as far as the last time: X is on a long way
 HURRY = 4.0  # times as large is far to go: there the weight does not stop halfway
 _SLACK = 1e-2  # of what slopes suggest: a smaller weight from curvature says nothing
 _OWN = 0.3  # of the forces of constraints on their own agents: so much the weight takes the multipliers for at least
@@ -219,8 +221,9 @@ class AdaptiveRule:
     gap. What is best on problems with curvature grows like ``c = sqrt(2 N)``; on linear programs it is a third of the
     bound's.
     From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
-    Where costs have become equations (`fastadapd.stiffness`) the others say little about the size of the multipliers:
-    as long as the bound is more than 4 times the weight, the weight becomes the bound, every 10 epochs.
+    Where the first weight may be far off, because costs have become equations (`fastadapd.stiffness`) or because it is
+    from their slopes, the weight hurries: where the bound is more than 4 times as large it becomes the bound, where X
+    has gone 1.4 times as far as the last time an eighth, and in both cases it is looked at again 10 epochs later.
     Where a run begins anew, X_0 and the weight do too, the epochs do not; X_0 is once more the mean where such a run
     ends looking back (if the weight is due then, it stays).
 
@@ -239,6 +242,8 @@ class AdaptiveRule:
         L_i.
     softened : bool
         Whether costs have become equations.
+    curvature : float
+        The weight that the L_i suggest.
     """
 
     def __init__(self, problem: Problem, network: Network, momentum: str, bold: tuple[int, float],
@@ -253,7 +258,8 @@ class AdaptiveRule:
         self._gain = float(np.sqrt(len(pull))) / size if size > 0 else 1.0
         self._momentum, self._bold, self._careful = momentum, bold, careful
         self.lipschitz = problem.lipschitz()
-        self._smooth = bool(self.lipschitz.any())
+        self.curvature = float(self.lipschitz.sum()) / self._total_pull
+        self._smooth = self.curvature > 0
         self.softened = any(isinstance(group.term, SoftEquality) for group in problem.constraints)
         self._curved = self._smooth or self.softened or any(np.any(group.term.curvature)
                                                             for group in problem.constraints)
@@ -281,7 +287,8 @@ class AdaptiveRule:
         """A guess before the first activation: the curvature of the costs, or their slope over a length.
 
         The mean of L_i, unless the size of the costs' gradients over a length of the problem is more than 100 times
-        that: then the costs are next to linear, or those count that are. The length is the mean of ``|x_i|`` or, where
+        that: then the costs are next to linear, or those count that are. It is that number then, if some set is
+        bounded, or without curvature, else the geometric mean of both. The length is the mean of ``|x_i|`` or, where
         that is longer, the median distance to the boundaries of a kind of constraint; where both are 0, how far the
         agents' sets reach.
 
@@ -292,7 +299,7 @@ class AdaptiveRule:
             What the engine says of these copies, without multipliers.
         """
         problem = self._problem
-        curved = float(self.lipschitz.sum()) / self._total_pull
+        curved = self.curvature
         size, extent = length(found.gradients), float(lengths(x).mean()) if x.any() else 0.0
         if problem.constraints:
             norms = self._norms(x)
@@ -307,27 +314,33 @@ class AdaptiveRule:
                 return curved
             extent = middle(np.sort(reaches))
         for group in problem.regularizers:
-            if not group.term.is_set:  # of weights w: |w|_1 / sqrt(n), at most |w|
-                size = math.hypot(size, length(group.term.value(np.ones_like(x[group.agents]))) / math.sqrt(x.shape[1]))
+            if isinstance(group.term, L1):  # of weights w: |w|_1 / sqrt(n), at most |w|
+                sums = np.broadcast_to(group.term.value(np.ones(problem.dim)), len(group.agents))
+                size = math.hypot(size, length(sums) / math.sqrt(problem.dim))
         if self.softened and not size:
             size = length(stiffness.slopes(problem, x))
         sloping = size * math.sqrt(len(x)) / ((extent or 1.0) * self._total_pull)
-        return (curved if curved > _SLACK * sloping else sloping) or 1.0
+        if curved > _SLACK * sloping:
+            return curved
+        # what is bounded is near; else x may have to go as far as the curvature says
+        return (math.sqrt(curved * sloping) if curved and not _is_bounded(problem) else sloping) or 1.0
 
-    def next_weight(self, weight: float, first: float, distance: float, force: Floats, x: Floats,
-                    theta: Floats) -> float:
+    def next_weight(self, weight: float, first: float, distance: float, before: float, force: Floats, x: Floats,
+                    theta: Floats, hurries: bool) -> float:
         """The rebalanced weight.
 
         Parameters
         ----------
         weight, first : float
             The present one, and the one at the start.
-        distance : float
-            Farthest ``|X - X_0|``.
+        distance, before : float
+            Farthest ``|X - X_0|``, and what it was the last time.
         force : ndarray, shape (N, n)
             ``B' lambda``.
         x, theta : ndarray, shapes (N, n) and (M,)
             The agents' copies, and the multipliers of their constraints.
+        hurries : bool
+            Whether the first weight may be far off.
         """
         factor = np.sqrt(2.0 * len(force)) if self._curved else 1.0 / 3.0
         dual = factor * max(length(force) * self._gain, _OWN * length(theta * self._norms(x)))
@@ -335,8 +348,12 @@ class AdaptiveRule:
             return weight
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
         least = 0.1 * first if self._smooth else 0.0
-        if self.softened and dual / distance > HURRY * weight:
-            return float(dual / distance)
+        if hurries:
+            least = 0.1 * self.curvature
+            if dual / distance > HURRY * weight:
+                return float(dual / distance)
+            if distance > _DRIFT * before > 0:
+                return max(weight / (2.0 * HURRY), least)
         return max(float(np.sqrt(weight * dual / distance)), least) or weight
 
     def imbalance(self, residual: Floats, size: int) -> float:
@@ -374,6 +391,18 @@ class AdaptiveRule:
                 at = group.agents if len(group.agents) < len(x) else slice(None)
                 x[at] = group.term.prox(x[at])
         np.maximum(theta, 0.0, out=theta, where=self._inequality)
+
+
+def _is_bounded(problem: Problem) -> bool:
+    """Whether some agent's set certainly is, and so what all agents agree on."""
+    if any(np.isfinite(group.term.reach(np.zeros(problem.dim))).any() for group in problem.regularizers):
+        return True
+    for group in problem.constraints:
+        if np.any(group.term.curvature):
+            spectrum = eigenvalues(group.term.agent(0).P)
+            if spectrum[0] > 1e-9 * spectrum[-1]:
+                return True
+    return False
 
 
 def smallest_multiplier(network: Network, force: Floats, rtol: float, iterations: int = 100) -> Floats:

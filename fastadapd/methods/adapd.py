@@ -102,6 +102,10 @@ class ADAPD(Method):
     weight from a long way would mislead the run; for the same reason X_0 of the weight's rule becomes the mean at the
     look with which such a run ends looking. Looks are sums over all agents, too.
 
+    With adaptive steps, parts of costs that are far more curved than those of the others, but not in all directions,
+    are put as equations that give way, whose multipliers do their work (`fastadapd.stiffness`); results show nothing of
+    it.
+
     An order of the activations that is repeated, and steps as bold as the defaults of `relaxation` and `local_steps`,
     can lead in circles or diverge, rarely. So where the acceleration makes no progress for 1000 epochs the order is
     drawn anew, and where the iterates run off, at once; they go back then, and those options, where they were not
@@ -291,7 +295,7 @@ class _AdaptiveRun(_ADAPDRun):
         self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
         # at which share of the distance to begin anew; 0: no more looks
         self._looks = _NEARER if cold and self.steps.momentum == MOMENTUM["local"] else 0.0
-        self._farthest = 0.0
+        self._farthest = self._farthest_then = 0.0
         self._most = _MEMORY_BYTES // (8 * self._point.size)
         self._memory = min(int(memory), _MOST, self._most)
         self._anderson: Anderson | None = None
@@ -335,13 +339,13 @@ class _AdaptiveRun(_ADAPDRun):
             nearer, anew = self._begins_nearer(), self._looks == _NEARER_STILL
             if anew and not nearer:  # most of the last leg may still have been the way
                 self._x_start = np.tile(mean_of(self.state.x), (len(self.state.x), 1))
-                self._farthest = 0.0
+                self._farthest = self._farthest_then = 0.0
             self._looks = _NEARER_STILL if nearer else 0.0
         if balances:
             before = self._weight
             self._change_weight()
-            hurries = self._rule.softened and self._weight > step_rules.HURRY * before
-            self._rebalance = epoch + _PERIOD if hurries else 2 * epoch
+            far = max(self._weight / before, before / self._weight) > step_rules.HURRY
+            self._rebalance = epoch + _PERIOD if far and self._hurries else 2 * epoch
         if self._memory:
             self._extrapolate()
 
@@ -373,7 +377,7 @@ class _AdaptiveRun(_ADAPDRun):
         point[: self.state.x.size].reshape(self.state.x.shape)[:] = points[1]
         self._replace(point)
         self.state.g_last[:] = self._ask(self.state.x).g
-        self._x_start, self._farthest = self.state.x.copy(), 0.0
+        self._x_start, self._farthest, self._farthest_then = self.state.x.copy(), 0.0, 0.0
         self._weight = self._first_weight(self.state.x)
         self.steps = self._rule.steps(self._weight, self._is_careful)
         self._forget_disagreement()
@@ -393,6 +397,11 @@ class _AdaptiveRun(_ADAPDRun):
         """What the agents say of a point (n,), or of one each, without multipliers."""
         return self._engine.measure(None, x, np.zeros(self._problem.n_rows))
 
+    @property
+    def _hurries(self) -> bool:
+        """Whether the first weight may be far off: costs have become equations, or it is not from curvatures."""
+        return self._rule.softened or (self._given is None and 0 < self._rule.curvature < self._first)
+
     def _change_weight(self) -> None:
         weight = self._weight
         size = np.inf if self._anderson is None else self._anderson.movement
@@ -400,8 +409,9 @@ class _AdaptiveRun(_ADAPDRun):
             self._balanced = True
             weight *= self._rule.imbalance(self._anderson.residual, self.state.x.size)
         elif not self._balanced:
-            weight = self._rule.next_weight(weight, self._first, self._farthest, self.force(), self.state.x,
-                                             self.state.theta)
+            weight = self._rule.next_weight(weight, self._first, self._farthest, self._farthest_then, self.force(),
+                                            self.state.x, self.state.theta, self._hurries)
+        self._farthest_then = self._farthest
         self._size_then = size
         if abs(math.log(weight / self._weight)) > 0.3:
             self._weight = weight
@@ -474,8 +484,8 @@ class _AdaptiveRun(_ADAPDRun):
 
     def extra(self) -> dict[str, Any]:
         return {
-            "numbers": (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
-                        self._balanced, self._looks, self._renews, self._is_careful),
+            "numbers": (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._farthest_then,
+                        self._size_then, self._balanced, self._looks, self._renews, self._is_careful),
             "x_start": self._x_start.copy(),
             "sums": self._sums,
             "before": None if self._before is None else self._before.copy(),
@@ -483,8 +493,8 @@ class _AdaptiveRun(_ADAPDRun):
         }
 
     def restore_extra(self, saved: dict[str, Any]) -> None:
-        (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._size_then,
-         self._balanced, self._looks, self._renews, self._is_careful) = saved["numbers"]
+        (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._farthest_then,
+         self._size_then, self._balanced, self._looks, self._renews, self._is_careful) = saved["numbers"]
         self.steps = self._rule.steps(self._weight, self._is_careful)
         self._x_start = saved["x_start"].copy()
         self._sums = saved["sums"]
