@@ -12,6 +12,7 @@ from fastadapd import stiffness
 from fastadapd._terms import Floats, eigenvalues, length, lengths, middle
 from fastadapd.constraints import SoftEquality
 from fastadapd.engines.packing import MOMENTUM, ADAPDSteps, Measured
+from fastadapd.engines.reference import norm
 from fastadapd.errors import InvalidOptionError, as_numbers
 from fastadapd.network import Network
 from fastadapd.problem import Problem, check_problem
@@ -300,7 +301,7 @@ class AdaptiveRule:
         """
         problem = self._problem
         curved = self.curvature
-        size, extent = length(found.gradients), float(lengths(x).mean()) if x.any() else 0.0
+        size, extent = norm(found.gradients), float(lengths(x).mean()) if x.any() else 0.0
         if problem.constraints:
             norms = self._norms(x)
             distances = np.divide(np.abs(found.g), norms, out=np.zeros_like(norms), where=norms > 0)
@@ -316,9 +317,9 @@ class AdaptiveRule:
         for group in problem.regularizers:
             if isinstance(group.term, L1):  # of weights w: |w|_1 / sqrt(n), at most |w|
                 sums = np.broadcast_to(group.term.value(np.ones(problem.dim)), len(group.agents))
-                size = math.hypot(size, length(sums) / math.sqrt(problem.dim))
+                size = math.hypot(size, norm(sums) / math.sqrt(problem.dim))
         if self.softened and not size:
-            size = length(stiffness.slopes(problem, x))
+            size = norm(stiffness.slopes(problem, x))
         sloping = size * math.sqrt(len(x)) / ((extent or 1.0) * self._total_pull)
         if curved > _SLACK * sloping:
             return curved

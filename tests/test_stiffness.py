@@ -270,3 +270,25 @@ def test_costs_that_are_next_to_linear(curvature):
             result = fa.solve(problem, cycle(N), rng=seed, max_epochs=5000)
             assert result.success, result.message
             assert result.fun == pytest.approx(fa.solve_centralized(problem).fun, rel=2e-5, abs=2e-5)
+
+
+@pytest.mark.parametrize("curvature", [1e-2, 1e-4, 1e-6])
+def test_costs_that_are_next_to_linear_and_an_optimum_far_away(curvature):
+    """Half-spaces near the origin do not hold x: it goes as far as the curvature lets it, a million units."""
+    for seed in range(4):
+        rng, N, n = np.random.default_rng(seed), 5, 3
+        q, G = rng.normal(size=(N, n)), rng.normal(size=(N, 1, n))
+        near = fa.Problem(Quadratic(curvature * np.eye(n), q), constraints=AffineInequality(G, np.ones((N, 1))))
+        # the same in units of the distance, for the reference
+        far = fa.Problem(Quadratic(np.eye(n), q), constraints=AffineInequality(G, np.full((N, 1), curvature)))
+        best = fa.solve_centralized(far)
+        result = fa.solve(near, cycle(N), rng=seed, max_epochs=1000)
+        assert result.success, result.message
+        np.testing.assert_allclose(result.x * curvature, best.x, atol=2e-5)
+
+
+def test_slopes_that_overflow_when_squared():
+    for size in (1e-200, 1e200):
+        result = fa.solve(fa.Problem(Linear(np.full((3, 2), size)), Box(-1, 1)), path(3), rng=0, max_epochs=100)
+        assert result.success
+        np.testing.assert_allclose(result.x, [-1, -1])
