@@ -224,7 +224,8 @@ class AdaptiveRule:
     From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
     Where the first weight may be far off, because costs have become equations (`fastadapd.stiffness`) or because it is
     from their slopes, the weight hurries: where the bound is more than 4 times as large it becomes the bound, where X
-    has gone 1.4 times as far as the last time an eighth, and in both cases it is looked at again 10 epochs later.
+    has gone 1.4 times as far as the last time an eighth, down to a tenth of what curvatures suggest. In both cases it
+    is looked at again 10 epochs later, until epoch 320.
     Where a run begins anew, X_0 and the weight do too, the epochs do not; X_0 is once more the mean where such a run
     ends looking back (if the weight is due then, it stays).
 
@@ -353,7 +354,7 @@ class AdaptiveRule:
             least = 0.1 * self.curvature
             if dual / distance > HURRY * weight:
                 return float(dual / distance)
-            if distance > _DRIFT * before > 0:
+            if self._smooth and distance > _DRIFT * before > 0:
                 return max(weight / (2.0 * HURRY), least)
         return max(float(np.sqrt(weight * dual / distance)), least) or weight
 

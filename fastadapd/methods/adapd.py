@@ -344,7 +344,7 @@ class _AdaptiveRun(_ADAPDRun):
         if balances:
             before = self._weight
             self._change_weight()
-            far = max(self._weight / before, before / self._weight) > step_rules.HURRY
+            far = epoch < _PATIENCE and max(self._weight / before, before / self._weight) > step_rules.HURRY
             self._rebalance = epoch + _PERIOD if far and self._hurries else 2 * epoch
         if self._memory:
             self._extrapolate()
