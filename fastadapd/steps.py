@@ -302,7 +302,7 @@ class AdaptiveRule:
         """
         problem = self._problem
         curved = self.curvature
-        size, extent = norm(found.gradients), float(lengths(x).mean()) if x.any() else 0.0
+        size, extent = length(found.gradients), float(lengths(x).mean()) if x.any() else 0.0
         if problem.constraints:
             norms = self._norms(x)
             distances = np.divide(np.abs(found.g), norms, out=np.zeros_like(norms), where=norms > 0)
@@ -318,9 +318,11 @@ class AdaptiveRule:
         for group in problem.regularizers:
             if isinstance(group.term, L1):  # of weights w: |w|_1 / sqrt(n), at most |w|
                 sums = np.broadcast_to(group.term.value(np.ones(problem.dim)), len(group.agents))
-                size = math.hypot(size, norm(sums) / math.sqrt(problem.dim))
+                size = math.hypot(size, length(sums) / math.sqrt(problem.dim))
         if self.softened and not size:
-            size = norm(stiffness.slopes(problem, x))
+            size = length(stiffness.slopes(problem, x))
+        if not 0 < size < np.inf:  # squares underflow or overflow
+            size = norm(found.gradients)
         sloping = size * math.sqrt(len(x)) / ((extent or 1.0) * self._total_pull)
         if curved > _SLACK * sloping:
             return curved
