@@ -24,7 +24,7 @@ from fastadapd.problem import Group, Problem
 
 _RATIO = 10.0  # times the curvature of the other costs, and the least one of its own, a direction is stiff
 _LEAST = 1e-100  # so small curvatures have no inverse
-_ROUNDING = 1e-13  # of the largest curvature of a term, or of its slope, is none
+_ROUNDING = 1e-13  # of the largest singular value of a matrix, or of a slope, is none
 
 
 class Softened(NamedTuple):
@@ -118,8 +118,8 @@ def _decompose(term: LeastSquares | Quadratic, at: NDArray[np.int64], limits: Fl
     if isinstance(own, LeastSquares):
         A, b = (np.broadcast_to(array, (k, *array.shape[-axes:])) for array, axes in ((own.A, 2), (own.b, 1)))
         U, roots, V = np.linalg.svd(A, full_matrices=False)
+        roots[roots < _ROUNDING * roots[:, :1]] = 0.0
         curvatures = roots**2
-        curvatures[curvatures < _ROUNDING * curvatures[:, :1]] = 0.0
         b = np.divide(transpose_multiply(U, b), roots, out=np.zeros_like(roots), where=curvatures > 0)
     else:
         P, q = (np.broadcast_to(array, (k, *array.shape[-axes:])) for array, axes in ((own.P, 2), (own.q, 1)))

@@ -460,7 +460,7 @@ class _AdaptiveRun(_ADAPDRun):
                 self.state.lambda_[:] *= ratio
             self._is_careful = other._is_careful
             self.steps = self._rule.steps(self._weight, self._is_careful)
-            self._balanced = True
+            self._balanced = stiffness.are_alike(self._problem, other._problem)  # else the weight may be far off
             stiffness.carry(other._problem, other.state.theta * ratio, self._problem, self.state.theta)
             if other._looks:  # its multipliers are those of a few epochs
                 self._looks, self._x_start = other._looks, other._x_start
