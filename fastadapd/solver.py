@@ -728,7 +728,7 @@ class Solver:
             given = saved["state"][name]
             if array.shape != given.shape:
                 raise InvalidOptionError(f"the checkpoint's {name} has shape {given.shape}, not {array.shape}: it is "
-                                         "of another network")
+                                         "of another network, or of costs that differ")
             if array.dtype != given.dtype:
                 raise InvalidOptionError(f"the checkpoint's {name} is of {given.dtype}, not {array.dtype}")
         if saved["kind"] != self._run.kind:

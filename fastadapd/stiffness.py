@@ -114,7 +114,8 @@ class _Parts(NamedTuple):
 
 
 def _decompose(term: LeastSquares | Quadratic, at: NDArray[np.int64], limits: Floats) -> _Parts:
-    k, q, own = len(at), None, term.some(at)
+    q, own = None, term.some(at)
+    k = 1 if own.n_agents is None else len(at)  # what all share is decomposed once
     if isinstance(own, LeastSquares):
         A, b = (np.broadcast_to(array, (k, *array.shape[-axes:])) for array, axes in ((own.A, 2), (own.b, 1)))
         U, roots, V = np.linalg.svd(A, full_matrices=False)
@@ -127,6 +128,8 @@ def _decompose(term: LeastSquares | Quadratic, at: NDArray[np.int64], limits: Fl
         curvatures, V = curvatures[:, ::-1].copy(), np.swapaxes(vectors[:, :, ::-1], -1, -2)
         curvatures[curvatures < _ROUNDING * curvatures[:, :1]] = 0.0
         b = -np.divide(multiply(V, q), curvatures, out=np.zeros_like(q), where=curvatures > 0)
+    curvatures, V, b = (np.broadcast_to(array, (len(at), *array.shape[1:])) for array in (curvatures, V, b))
+    q = None if q is None else np.broadcast_to(q, (len(at), q.shape[1]))
     return _Parts(curvatures, V, b, q, (curvatures > limits[:, None]).sum(axis=1))
 
 
