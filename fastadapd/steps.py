@@ -225,7 +225,7 @@ class AdaptiveRule:
     Where the first weight may be far off, because costs have become equations (`fastadapd.stiffness`) or because it is
     from their slopes, the weight hurries: where the bound is more than 4 times as large it becomes the bound, where X
     has gone 1.4 times as far as the last time an eighth, down to a tenth of what curvatures suggest. In both cases it
-    is looked at again 10 epochs later, until epoch 320.
+    is looked at again 10 epochs later, until epoch 320; then the imbalance may move it a thousandfold, else fourfold.
     Where a run begins anew, X_0 and the weight do too, the epochs do not; X_0 is once more the mean where such a run
     ends looking back (if the weight is due then, it stays).
 
@@ -360,17 +360,18 @@ class AdaptiveRule:
                 return max(weight / (2.0 * HURRY), least)
         return max(float(np.sqrt(weight * dual / distance)), least) or weight
 
-    def imbalance(self, residual: Floats, size: int) -> float:
-        """A factor for the weight, at most 4 either way: the square root of dual over primal movement.
+    def imbalance(self, residual: Floats, size: int, most: float = 4.0) -> float:
+        """A factor for the weight, at most `most` either way: the square root of dual over primal movement.
 
         Parameters
         ----------
         residual : ndarray
             Movement of x (the first `size` numbers), lambda and theta over one period, in the `metric`.
         size : int
+        most : float
         """
         primal, dual = length(residual[:size]), length(residual[size:])
-        return float(np.clip(np.sqrt(dual / primal), 0.25, 4.0)) if primal > 0 and dual > 0 else 1.0
+        return float(np.clip(np.sqrt(dual / primal), 1.0 / most, most)) if primal > 0 and dual > 0 else 1.0
 
     def metric(self, weight: float, x: Floats) -> Floats:
         """Weights of x, lambda and theta that make them comparable: one over the square roots of their steps."""

@@ -1,6 +1,6 @@
 """Costs that are far more curved than others, as equations that give way.
 
-A gradient step is as short as the largest curvature of the agent's cost asks. Where one cost is 10^4 times as curved as
+A gradient step is as short as the largest curvature of the agent's cost asks. Where one cost is far more curved than
 those of the others, but not in all directions, the agent crawls along the flat ones. So the curved part of such a cost,
 ``sigma (v'x - b)^2 / 2`` for every singular direction v of its matrix, is put as its Fenchel dual:
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastadapd._terms import Floats, multiply, transpose_multiply
+from fastadapd._terms import Floats, lengths, multiply, transpose_multiply
 from fastadapd.constraints import SoftEquality
 from fastadapd.objectives import LeastSquares, Linear, Quadratic
 from fastadapd.problem import Group, Problem
@@ -85,7 +85,11 @@ def soften(problem: Problem, usual: float) -> Softened | None:
                 continue
             equations.append(Group(parts.equations(some, count), agents))
             costs += [Group(term, agents) for term in parts.rest(some, count)]
-    return Softened(*_with(problem, tuple(costs), tuple(equations)))
+    softened = problem.replaced(tuple(costs), problem.regularizers, (*problem.constraints, *equations))
+    kept = np.ones(softened.n_rows, dtype=bool)
+    for _, rows in _equations(softened):
+        kept[rows] = False
+    return Softened(softened, kept)
 
 
 class _Parts(NamedTuple):
@@ -106,10 +110,10 @@ class _Parts(NamedTuple):
         if self.q is None:
             roots = np.sqrt(curvatures)
             return [] if flat else [LeastSquares(roots[..., None] * V, roots * self.b[some, count:])]
-        q, ahead = self.q[some], self.V[some, :count]
-        slope = np.linalg.norm(q, axis=1, keepdims=True)
-        q = q - transpose_multiply(ahead, multiply(ahead, q))
-        q = np.where(np.linalg.norm(q, axis=1, keepdims=True) > _ROUNDING * slope, q, 0.0)
+        given, gone = self.q[some], self.V[some, :count]
+        q = given - transpose_multiply(gone, multiply(gone, given))
+        sizes = [np.abs(each).max(axis=1, keepdims=True) for each in (q, given)]  # squares may overflow
+        q = np.where(sizes[0] > _ROUNDING * sizes[1], q, 0.0)
         return [Linear(q)] if flat else [Quadratic(np.matmul(np.swapaxes(V, -1, -2), curvatures[..., None] * V), q)]
 
 
@@ -133,26 +137,19 @@ def _decompose(term: LeastSquares | Quadratic, at: NDArray[np.int64], limits: Fl
     return _Parts(curvatures, V, b, q, (curvatures > limits[:, None]).sum(axis=1))
 
 
-def _with(problem: Problem, costs: tuple[Group, ...], equations: tuple[Group, ...]
-          ) -> tuple[Problem, NDArray[np.bool_]]:
-    """The problem with other costs and more constraints, and which rows are not new."""
-    softened = problem.replaced(costs, problem.regularizers, (*problem.constraints, *equations))
-    kept = np.ones(softened.n_rows, dtype=bool)
-    for _, rows in _equations(softened):
-        kept[rows] = False
-    return softened, kept
-
-
 def _equations(problem: Problem) -> list[tuple[Group, NDArray[np.int64]]]:
     return [(group, rows) for group, rows in problem.constraint_rows() if isinstance(group.term, SoftEquality)]
 
 
 def slopes(problem: Problem, x: Floats) -> Floats:
     """Norms (N,) of the gradients, at copies x (N, n), of the costs that equations stand for."""
-    squares = np.zeros(problem.n_agents)
-    for group, _ in _equations(problem):
-        squares[group.agents] += (group.term.cost_gradient(x[group.agents]) ** 2).sum(axis=1)
-    return np.sqrt(squares)
+    equations = _equations(problem)
+    if not equations:
+        return np.zeros(problem.n_agents)
+    gradients = np.zeros_like(x)
+    for group, _ in equations:
+        gradients[group.agents] += group.term.cost_gradient(x[group.agents])
+    return lengths(gradients)
 
 
 def are_alike(one: Problem, other: Problem) -> bool:
@@ -164,7 +161,7 @@ def are_alike(one: Problem, other: Problem) -> bool:
 
 
 def carry(before: Problem, theta: Floats, now: Problem, into: Floats) -> None:
-    """Give equations that stand for costs the multipliers that push as those of the same agents did before.
+    """Give equations that stand for costs the multipliers that push as those of the same agents did before, if any.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from conftest import MISSING
 from strategies import path
 
 import fastadapd as fa
-from fastadapd import stiffness
+from fastadapd import steps, stiffness
 from fastadapd.constraints import AffineInequality, Ellipsoid, SoftEquality
 from fastadapd.objectives import LeastSquares, Linear, Quadratic
 from fastadapd.regularizers import L1, Box, NonNegative
@@ -83,6 +83,8 @@ def test_equations_and_what_is_left_are_the_costs_they_stand_for():
             assert not kept[rows].any()
             total[group.agents] += group.term.cost_gradient(x[group.agents])
             agents |= set(group.agents)
+    rest = gradients(softened, x)
+    np.testing.assert_allclose(stiffness.slopes(softened, x), np.linalg.norm(total - rest, axis=1), rtol=1e-12)
     expected = gradients(problem, x)
     sizes = np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(total / np.maximum(sizes, 1), expected / np.maximum(sizes, 1), atol=1e-12)
@@ -292,3 +294,33 @@ def test_slopes_that_overflow_when_squared():
         result = fa.solve(fa.Problem(Linear(np.full((3, 2), size)), Box(-1, 1)), path(3), rng=0, max_epochs=100)
         assert result.success
         np.testing.assert_allclose(result.x, [-1, -1])
+
+
+@pytest.mark.parametrize(("bounded", "sets"), [
+    (True, {"regularizer": Box(-1, 1)}),
+    (True, {"constraints": Ellipsoid(np.diag([1.0, 2.0]), [0.5, 0.0])}),
+    (False, {"constraints": Ellipsoid(np.diag([1.0, 0.0]), [0.5, 0.0])}),
+    (False, {"regularizer": NonNegative(), "constraints": AffineInequality(np.ones((1, 2)), [1.0])}),
+], ids=["box", "ellipsoid", "strip", "half-space"])
+def test_bounded_sets_let_slopes_decide_the_first_weight(bounded, sets):
+    """Without one the first weight is the geometric mean of what slopes and curvatures suggest."""
+    curvature = 1e-6
+    problem = fa.Problem(Quadratic(curvature * np.eye(2), [3.0, 4.0]), n_agents=3, **sets)
+    assert steps._is_bounded(problem) is bounded
+    weight = fa.Solver(problem, path(3), rng=0).checkpoint()["extra"]["numbers"][0]
+    assert weight > 0.1 if bounded else 1e-4 < weight < 0.1
+
+
+def test_a_weight_far_too_small_grows_by_more_than_four():
+    """Stiff costs of one agent against those next to nothing of the others: none was solved in ten times as long."""
+    rng, N, n, agents = np.random.default_rng(0), 2, 5, []
+    for i in range(N):
+        P = rng.normal(size=(n, n))
+        P, size = P @ P.T / n + 0.01 * np.eye(n), 1e-3 if i else 1e3
+        center = rng.normal(size=n)
+        cost = LeastSquares(size * rng.normal(size=(2, n)), size * rng.normal(size=2))
+        agents.append(fa.Agent(cost, Box(-1, 1), Ellipsoid(P, center, center @ P @ center + 0.1)))
+    problem = fa.Problem.from_agents(agents)
+    result = fa.solve(problem, cycle(N), rng=0, max_epochs=2000)
+    assert result.success, result.message
+    assert result.fun == pytest.approx(fa.solve_centralized(problem).fun, rel=1e-4)

@@ -721,8 +721,7 @@ def _dual_step(problem: ProblemArrays, i: int, far: bool, x: Floats, sigma: floa
     Then g_last <- g and reaction <- reaction + J'theta. sigma_r = sigma, but where `adaptive` every block gets an equal
     share of it, over |J_b|^2 for a quadratic, omega_r over |diag(omega)^(1/2) G|^2 for affine rows. It is 0 where J_r
     is: an inequality that is not active there has multiplier 0. A row that gives way takes the proximal step, from
-    g - compliance theta. Returns the curvature <theta_i, L_gi>, of theta as it
-    was. y[n] and J[n] are work.
+    g - compliance theta. Returns the curvature <theta_i, L_gi>, of theta as it was. y[n] and J[n] are work.
     """
     n, like = problem.dim, _like(problem, i)
     begin, end = problem.constraint_ptr[like], problem.constraint_ptr[like + 1]

@@ -51,6 +51,7 @@ from fastadapd.problem import Problem
 
 _PATIENCE = 320  # epochs before the weight may follow the imbalance of the movement
 _SLOW = 0.25  # a phase that does not bring the residual down to this share is slow
+_MOST_FACTORS = 4.0, 1e3  # of the imbalance at a time; where the first weight may be far off
 _PERIOD = 10  # epochs between two extrapolations, and before the first
 _NEARER, _NEARER_STILL = 0.15, 0.3  # a run begins anew at this share of the distance from the start, and once more
 _OTHER_UNITS = 10.0  # times as large as before: costs whose multipliers are in other units
@@ -407,7 +408,8 @@ class _AdaptiveRun(_ADAPDRun):
         size = np.inf if self._anderson is None else self._anderson.movement
         if self._epoch > _PATIENCE and self._anderson is not None and size > _SLOW * self._size_then:
             self._balanced = True
-            weight *= self._rule.imbalance(self._anderson.residual, self.state.x.size)
+            most = _MOST_FACTORS[self._hurries]
+            weight *= self._rule.imbalance(self._anderson.residual, self.state.x.size, most)
         elif not self._balanced:
             weight = self._rule.next_weight(weight, self._first, self._farthest, self._farthest_then, self.force(),
                                             self.state.x, self.state.theta, self._hurries)
