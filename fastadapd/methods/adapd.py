@@ -462,13 +462,13 @@ class _AdaptiveRun(_ADAPDRun):
                 self.state.lambda_[:] *= ratio
             self._is_careful = other._is_careful
             self.steps = self._rule.steps(self._weight, self._is_careful)
-            self._balanced = stiffness.are_alike(self._problem, other._problem)  # else the weight may be far off
+            alike = stiffness.are_alike(self._problem, other._problem)
+            self._balanced = alike  # else the weight may be far off
             stiffness.carry(other._problem, other.state.theta * ratio, self._problem, self.state.theta)
             if other._looks:  # its multipliers are those of a few epochs
                 self._looks, self._x_start = other._looks, other._x_start
-            same = (self._network is other._network and np.array_equal(self._problem.row_ptr, other._problem.row_ptr)
-                    and stiffness.are_alike(self._problem, other._problem))
-            if same and ratio == 1.0 and self._memory and other._anderson is not None:
+            same = self._network is other._network and np.array_equal(self._problem.row_ptr, other._problem.row_ptr)
+            if alike and same and ratio == 1.0 and self._memory and other._anderson is not None:
                 self._anderson = other._anderson  # directions in which the old data were slow are slow with the new
                 # with room for as many new ones, which would take their places
                 self._anderson.change_map(self._memory, min(2 * self._memory, self._most), self._engine)
