@@ -15,12 +15,17 @@ import numpy as np
 
 from fastadapd import regularizers
 from fastadapd._terms import Floats
+from fastadapd.objectives import LeastSquares
 from fastadapd.problem import Problem
 
 _REACH = 1e3  # radius of a proof, in lengths of the problem
 _GAP = 1e-6  # in lengths: what is farther from feasible is claimed, what is nearer may be rounding
 _FAR = 1e6  # lengths from which on the direction of an iterate may be one in which it is running off ...
 _AWAY = 1e2  # ... and from which on that of its movement may
+_MOST_COORDINATES, _MOST_NUMBERS = 500, 1_000_000  # in constraints, of problems whose way down is looked for: < 1 s
+_ROUNDING = 1e-13  # of the largest curvature is none
+_VISIBLE = 1e-12  # of the costs' gradients: a smaller slope may be rounding
+_TINY = np.finfo(float).tiny
 
 
 @dataclass(frozen=True)
@@ -240,8 +245,11 @@ def _no_common_point(at: Tangents, theta: Floats, force: Floats) -> bool:
     return bool(np.isfinite(parts).all() and parts.sum() > max(1e-9 * size, _GAP * at.length * pull) > 0)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float) -> tuple[Floats, float] | None:
     """Whether the total cost falls without end in the direction of x, or in that of its last movement.
+
+    If it does not, in the steepest one of those in which no set ends and no cost curves.
 
     Parameters
     ----------
@@ -259,29 +267,108 @@ def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float) -> tu
     if not norm < np.inf:
         return None
     radius = _REACH * max(norm, _FAR * length)
-    proven = None
+    steps = []
     if norm > _FAR * length:
-        proven = _falls_for_ever(problem, x, 0.5 * x, radius)
-    if proven is None and norm > _AWAY * length and moved > 0.05 * norm:
-        proven = _falls_for_ever(problem, x, x - earlier, radius)
-    return None if proven is None else (proven, radius)
+        steps.append(0.5 * x)
+    if norm > _AWAY * length and moved > 0.05 * norm:
+        steps.append(x - earlier)
+    for step in steps:
+        if _falls_for_ever(problem, x, step, x, radius):
+            return step / float(np.linalg.norm(step)), radius
+    small = problem.dim <= _MOST_COORDINATES and problem.dim * problem.n_rows <= _MOST_NUMBERS
+    way = _way_down(problem, x) if steps and small else None
+    if way is None or not _falls_for_ever(problem, x, norm * way[0], way[1], radius):
+        return None
+    return way[0], radius
 
 
-def _falls_for_ever(problem: Problem, x: Floats, step: Floats, radius: float) -> Floats | None:
-    """The direction of the step that led to x, if the cost goes on to fall there and no constraint ends it."""
+def _way_down(problem: Problem, x: Floats) -> tuple[Floats, Floats] | None:
+    """The steepest direction of length 1 in which no set ends and no cost curves, if the total cost falls there.
+
+    The negative gradient minus its part in the normal cone of these directions, after Moreau.
+
+    Returns
+    -------
+    (direction, base) or None
+        Costs fall there wherever one begins; `base` is where x would be without what curves, so that there is less
+        rounding.
+    """
+    flat = _flat_directions(problem)
+    base = flat.T @ (flat @ x)
+    slope = np.zeros_like(x)
+    for group in problem.objectives:
+        slope += np.broadcast_to(group.term.gradient(base), (len(group.agents), problem.dim)).sum(axis=0)
+    for group in problem.regularizers:
+        if isinstance(group.term, regularizers.L1):
+            slope += np.broadcast_to(group.term.weight, (len(group.agents), problem.dim)).sum(axis=0) * np.sign(x)
+    (low, high), sides = problem.box, np.eye(problem.dim)
+    rows = [-sides[np.isfinite(low)], sides[np.isfinite(high)]]
+    for group in problem.constraints:
+        if not group.term.equality:
+            normals, norms = group.term.jacobian(base), group.term.row_norms(base)
+            rows.append((normals / np.maximum(norms, _TINY)[..., None]).reshape(-1, problem.dim))
+    normals = np.concatenate(rows) @ flat.T
+    normals = normals[np.linalg.norm(normals, axis=1) > 1e-9]
+    down = -flat @ slope
+    size = float(np.linalg.norm(down))
+    if not 0 < size < np.inf:
+        return None
+    down /= size
+    if len(normals):
+        from scipy.optimize import nnls  # takes long to import
+
+        try:
+            down -= normals.T @ nnls(normals.T, down)[0]
+        except RuntimeError:  # too many iterations
+            return None
+    direction = flat.T @ down
+    length = float(np.linalg.norm(direction))
+    return (direction / length, base) if length > 1e-9 else None
+
+
+def _flat_directions(problem: Problem) -> Floats:
+    """Orthonormal rows that span where nothing curves and no equation changes."""
+    n = problem.dim
+    sizes = np.zeros((n, n))
+    for group in (*problem.objectives, *problem.constraints):
+        term: Any = group.term
+        if "P" in term._axes:
+            part = _scaled(term.P).reshape(-1, n, n).sum(axis=0)
+        elif isinstance(term, LeastSquares) or getattr(term, "equality", False):
+            rows = _scaled(term.A).reshape(-1, n)
+            if not isinstance(term, LeastSquares):
+                rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _TINY)
+            part = rows.T @ rows
+        else:
+            continue
+        sizes += part / max(float(np.trace(part)), _TINY)
+    spectrum, directions = np.linalg.eigh(sizes)
+    return directions[:, spectrum <= _ROUNDING * spectrum[-1]].T
+
+
+def _scaled(array: Floats) -> Floats:
+    """To a largest entry of 1, so that squares neither overflow nor underflow."""
+    return array / max(float(np.abs(array).max()), _TINY)
+
+
+def _falls_for_ever(problem: Problem, x: Floats, step: Floats, base: Floats, radius: float) -> bool:
+    """Whether the cost falls from `base` on in the direction of the step that led there, and no constraint ends that
+    from x on."""
     length = float(np.linalg.norm(step))
     direction = step / length
-    before, near, far = (problem.values(at).sum() for at in (x - step, x, x + radius * direction))
-    falls = (before - near) / length
+    before, near, far = (problem.values(at) for at in (base - step, base, base + radius * direction))
+    falls, goes_on = float((before - near).sum()) / length, float((near - far).sum()) / radius
+    slopes = sum(np.linalg.norm(np.broadcast_to(group.term.gradient(base), (len(group.agents), problem.dim)))
+                 for group in problem.objectives)
     # a convex function that still falls as fast as before, many times as far, is linear there
-    if not (falls > 0 and (near - far) / radius >= 0.999 * falls):
-        return None
+    if not (falls > 0 and goes_on >= 0.999 * falls and goes_on > _VISIBLE * slopes):
+        return False
     if _bounded_along(problem, direction):
-        return None
+        return False
     end = x + radius * direction
     outside = [float(np.max(group.term.distance(end), initial=0.0)) for group in problem.regularizers]
     outside.append(Tangents(problem, end, length).violation)
-    return direction if all(distance <= 1e-9 * radius for distance in outside) else None
+    return all(distance <= 1e-9 * radius for distance in outside)
 
 
 def _bounded_along(problem: Problem, direction: Floats) -> bool:

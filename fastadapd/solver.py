@@ -477,7 +477,8 @@ class Solver:
         fall = certificates.unbounded(self._inner, x, self._past[0][1], self._evaluate.size(np.zeros_like(x)))
         if fall is not None:
             direction, radius = fall
-            change = self.problem.values((x + direction) * self._units) - self.problem.values(x * self._units)
+            far = x + radius * direction
+            change = self.problem.values(far * self._units) - self.problem.values(x * self._units)
             names = np.argsort(change, kind="stable")[: max(1, int((change < 0.01 * change.min()).sum()))]
             direction = direction * self._units
             direction /= length(direction)
