@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastadapd import regularizers
 from fastadapd._terms import Floats
@@ -87,10 +88,14 @@ class Tangents:
         return np.linalg.norm(self.gradients, axis=1)
 
     @cached_property
+    def equality(self) -> NDArray[np.bool_]:
+        """Which rows are equations, (M,)."""
+        return np.asarray(self._rows((), lambda term: term.equality, bool))
+
+    @cached_property
     def violation(self) -> float:
         """The largest violation of a row over the norm of its gradient."""
-        equality = self._rows((), lambda term: term.equality, bool)
-        over = np.where(equality, np.abs(self.values), np.maximum(self.values, 0.0))
+        over = np.where(self.equality, np.abs(self.values), np.maximum(self.values, 0.0))
         lengths = np.divide(over, self.norms, out=np.where(over > 0, np.inf, 0.0), where=self.norms > 0)
         return float(np.max(lengths, initial=0.0))
 
@@ -153,6 +158,65 @@ def infeasible(at: Tangents, theta: Floats) -> tuple[Floats, Floats, float] | No
         if not _positive(at, theta, low, high):
             return None
     return theta, at.of_agents(theta * at.values), radius
+
+
+def opposed(at: Tangents) -> Floats:
+    """Multipliers (M,) that show that the tangents at x and the agents' boxes have no common point, after Farkas.
+
+    That is, ``sum_i J_i(x)' theta_i = 0`` but for what boxes hold, and ``sum_i theta_i' g_i(x) > 0``; 0 where there are
+    none, or the problem is too large to look for them.
+    """
+    if not _is_small(at.problem):
+        return np.zeros_like(at.values)
+    return _nearest(at)[0]
+
+
+def _nearest(at: Tangents) -> tuple[Floats, Floats]:
+    """Multipliers (M,), and the point (dim,) nearest to x that is in the half-spaces of the tangents and in the boxes.
+
+    The multipliers are those of its distance; where that point is not finite, they prove that there is none. It is
+    found from the nonnegative combination of all rows that is nearest to (0, ..., 0, 1).
+
+    References
+    ----------
+    Lawson and Hanson, Solving Least Squares Problems (1974), chapter 23 (least distance programming).
+    """
+    problem, theta = at.problem, np.zeros(len(at.values))
+    (low, high), sides = problem.box, np.eye(problem.dim)
+    usable = np.flatnonzero((at.norms > 0) & np.isfinite(at.norms))
+    normals = at.gradients[usable] / at.norms[usable, None]
+    distances = at.values[usable] / at.norms[usable] / at.length
+    both, lower, upper = at.equality[usable], np.isfinite(low), np.isfinite(high)
+    rows = np.concatenate([normals, -normals[both], -sides[lower], sides[upper]])
+    over = np.concatenate([distances, -distances[both], ((low - at.x) / at.length)[lower],
+                           ((at.x - high) / at.length)[upper]])
+    if not over.size:
+        return theta, at.x
+    system, target = np.vstack([rows.T, over]), np.append(np.zeros(problem.dim), 1.0)
+    weights = _nnls(system, target)
+    if weights is None:
+        return theta, np.full(problem.dim, np.nan)
+    theta[usable] = weights[: len(usable)]
+    theta[usable[both]] -= weights[len(usable) : len(usable) + both.sum()]
+    theta[usable] /= at.norms[usable]
+    left = system @ weights - target
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return theta, at.x + left[:-1] / left[-1] * at.length
+
+
+def _is_small(problem: Problem) -> bool:
+    """Whether to look for the best combination of all constraints takes a second at most."""
+    return problem.dim <= _MOST_COORDINATES and problem.dim * problem.n_rows <= _MOST_NUMBERS
+
+
+def _nnls(A: Floats, b: Floats) -> Floats | None:
+    """The y >= 0 with the least ``|Ay - b|``, if it is found."""
+    from scipy.optimize import nnls  # takes long to import
+
+    try:
+        return np.asarray(nnls(A, b)[0])
+    except (RuntimeError, ValueError):  # too many iterations; numbers that are not finite
+        return None
 
 
 def _without_slope(at: Tangents, theta: Floats) -> Floats:
@@ -275,11 +339,13 @@ def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float) -> tu
     for step in steps:
         if _falls_for_ever(problem, x, step, x, radius):
             return step / float(np.linalg.norm(step)), radius
-    small = problem.dim <= _MOST_COORDINATES and problem.dim * problem.n_rows <= _MOST_NUMBERS
-    way = _way_down(problem, x) if steps and small else None
-    if way is None or not _falls_for_ever(problem, x, norm * way[0], way[1], radius):
-        return None
-    return way[0], radius
+    way = _way_down(problem, x) if steps and _is_small(problem) else None
+    if way is not None:
+        direction, base = way
+        _, start = _nearest(Tangents(problem, x, norm))
+        if np.isfinite(start).all() and _falls_for_ever(problem, start, norm * direction, base, radius):
+            return direction, radius
+    return None
 
 
 def _way_down(problem: Problem, x: Floats) -> tuple[Floats, Floats] | None:
@@ -315,12 +381,10 @@ def _way_down(problem: Problem, x: Floats) -> tuple[Floats, Floats] | None:
         return None
     down /= size
     if len(normals):
-        from scipy.optimize import nnls  # takes long to import
-
-        try:
-            down -= normals.T @ nnls(normals.T, down)[0]
-        except RuntimeError:  # too many iterations
+        weights = _nnls(normals.T, down)
+        if weights is None:
             return None
+        down -= normals.T @ weights
     direction = flat.T @ down
     length = float(np.linalg.norm(direction))
     return (direction / length, base) if length > 1e-9 else None

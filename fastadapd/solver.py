@@ -40,6 +40,7 @@ _STEADY = 20.0  # times tol: how far the decision may move during the last fifth
 _BY_FAR = 1e-3  # times tol: a residual that is so small says it all
 _MET = 0.1  # times tol: a smaller violation is none, ...
 _HARDER = 0.05  # ... and where it is larger multipliers may grow by this share meanwhile
+_FAR_OUTSIDE = 1e-3  # lengths: where constraints are violated by more they may have no common point
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
 _MESSAGES = {
@@ -463,7 +464,7 @@ class Solver:
         names = np.zeros(0, dtype=np.int64)
         sets = any(group.term.is_set for group in self._inner.regularizers)
         tangents, forces = certificates.Tangents(self._inner, x, self._evaluate.size(x)), None
-        for theta, force in self._growing_multipliers():
+        for theta, force in self._growing_multipliers(tangents):
             if (proof := certificates.infeasible(tangents, theta)) is not None:
                 theta, weights, radius = proof
             elif sets and (other := certificates.sets_apart(tangents, theta, force)) is not None:
@@ -495,8 +496,11 @@ class Solver:
         """Whether the residual was smallest three quarters of a long run ago."""
         return now >= _STALL_EPOCHS * self.problem.n_agents and self._best[1] <= 0.25 * now
 
-    def _growing_multipliers(self) -> Iterator[tuple[Floats, Floats]]:
-        """Multipliers and forces, and how much they have grown: where they run off, that shows the direction sooner."""
+    def _growing_multipliers(self, tangents: certificates.Tangents) -> Iterator[tuple[Floats, Floats]]:
+        """Multipliers and forces, and how much they have grown: where they run off, that shows the direction sooner.
+
+        At last what they may be running after.
+        """
         theta, force, (theta_then, force_then) = self._theta, self._run.force(), self._then
         self._then = theta.copy(), force if force.any() else force[:1].copy()
         yield theta, force
@@ -506,6 +510,8 @@ class Solver:
                 grown[rows] = np.maximum(grown[rows], 0.0)
         if length(grown) + length(pulled) > 0.05 * (length(theta) + length(force)):
             yield grown, pulled
+            if tangents.violation > _FAR_OUTSIDE * tangents.length:
+                yield certificates.opposed(tangents), force
 
     def _per_agent(self, theta: Floats) -> PerAgent:
         return PerAgent(theta.copy(), self.problem.row_ptr)

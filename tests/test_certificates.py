@@ -1,5 +1,6 @@
 """Proofs that a problem has no optimum: each is checked anew, and what has an optimum is never said to have none."""
 
+import cvxpy as cp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -389,18 +390,60 @@ def test_no_fall_where_slopes_cancel(seed, size, digits):
         assert certificates.unbounded(problem, x, earlier, 1.0) is None
 
 
-@pytest.mark.parametrize("seed", range(10))
+def linear_program(rng):
+    """Of any kind: 3 to 6 agents with half-spaces, some with equations; x >= 0 in half of the programs."""
+    N, n = int(rng.integers(3, 7)), int(rng.integers(3, 9))
+    inside, scale = rng.uniform(0, 1, n), 10.0 ** rng.uniform(-3, 3)
+    q, G = scale * rng.normal(size=(N, n)), rng.normal(size=(N, 2, n))
+    h = G @ inside + rng.uniform(0, 1, (N, 2))
+    if rng.random() < 0.3:  # most of these have no point left
+        h -= 1.0 + rng.uniform(0, 1, h.shape)
+    A = rng.normal(size=(2, 1, n))
+    b = A @ inside
+    agents = [fa.Agent(Linear(q[i]), None, [AffineInequality(G[i], h[i])]) for i in range(N)]
+    for i in range(2):
+        agents[i].constraints.append(AffineEquality(A[i], b[i]))
+    signed = bool(rng.integers(2))
+    if signed:
+        agents[-1] = fa.Agent(Linear(q[-1]), fa.regularizers.NonNegative(), agents[-1].constraints)
+    bounds = (0 if signed else None, None)
+    highs = linprog(q.sum(axis=0), G.reshape(-1, n), h.ravel(), A[:, 0], b[:, 0], bounds)
+    return fa.Problem.from_agents(agents), highs, q.sum(axis=0)
+
+
+@pytest.mark.parametrize("seed", range(40))
 def test_linear_programs_as_highs_judges_them(seed):
-    """In standard form, an equation for each agent: a way down that the iterates take long to find, or none."""
+    """There may be a way down, or a contradiction, that the iterates take very long to find."""
     rng = np.random.default_rng(seed)
-    A, q = rng.normal(size=(4, 1, 10)), rng.normal(size=(4, 10))
-    b = A @ rng.uniform(0, 1, 10)
-    problem = fa.Problem(Linear(q), fa.regularizers.NonNegative(), AffineEquality(A, b))
-    result = fa.solve(problem, path(4), rng=0, max_epochs=20_000)
-    expected = linprog(q.sum(axis=0), A_eq=A[:, 0], b_eq=b[:, 0])
-    assert result.status == {0: fa.Status.SOLVED, 3: fa.Status.UNBOUNDED}[expected.status]
-    if result.success:
-        np.testing.assert_allclose(result.fun, expected.fun, rtol=1e-4, atol=1e-4)
+    problem, highs, q = linear_program(rng)
+    result = fa.solve(problem, random_network(problem.n_agents, rng), rng=0, max_epochs=5_000)
+    expected = {0: fa.Status.SOLVED, 2: fa.Status.INFEASIBLE, 3: fa.Status.UNBOUNDED}
+    assert result.status == expected[highs.status]
+    if result.status == fa.Status.SOLVED:
+        np.testing.assert_allclose(result.fun, highs.fun, rtol=1e-4, atol=1e-4 * np.abs(q).max())
+    elif result.status == fa.Status.INFEASIBLE:
+        assert_proven(problem, result.certificate, result.x)
     else:
         d = result.certificate.direction
-        assert (d > -1e-9).all() and np.abs(A @ d).max() < 1e-9 and q.sum(axis=0) @ d < -1e-6
+        assert q @ d < -1e-6 * np.linalg.norm(q)
+        for agent in map(problem.agent, range(problem.n_agents)):
+            for term in agent.constraints:
+                change = term.jacobian(d) @ d
+                assert ((np.abs(change) if term.equality else change) < 1e-9).all()
+            assert agent.regularizer.distance(1e6 * d) < 1e-3
+
+
+@given(instances(), seeds, st.sampled_from([1.0, 1e3]))
+@settings(max_examples=50)
+def test_nearest_point_of_all_tangents(instance, seed, length):
+    """As CVXPY finds it; all sets of these problems have a point in common, so that no multipliers prove anything."""
+    problem, rng = instance.problem, np.random.default_rng(seed)
+    at = Tangents(problem, 3 * rng.normal(size=problem.dim), length)
+    theta, nearest = certificates._nearest(at)
+    assert certificates.infeasible(at, theta) is None
+    y, (low, high) = cp.Variable(problem.dim), boxes(problem)
+    tangents = at.values + at.gradients @ (y - at.x)
+    sides = [tangents[~at.equality] <= 0, tangents[at.equality] == 0]
+    sides += [y[np.isfinite(low)] >= low[np.isfinite(low)], y[np.isfinite(high)] <= high[np.isfinite(high)]]
+    cp.Problem(cp.Minimize(cp.sum_squares(y - at.x)), sides).solve(solver=cp.CLARABEL)
+    np.testing.assert_allclose(nearest, y.value, atol=1e-5)
