@@ -163,8 +163,12 @@ def infeasible(at: Tangents, theta: Floats) -> tuple[Floats, Floats, float] | No
 def opposed(at: Tangents) -> Floats:
     """Multipliers (M,) that show that the tangents at x and the agents' boxes have no common point, after Farkas.
 
-    That is, ``sum_i J_i(x)' theta_i = 0`` but for what boxes hold, and ``sum_i theta_i' g_i(x) > 0``; 0 where there are
-    none, or the problem is too large to look for them.
+    That is, ``sum_i J_i(x)' theta_i = 0`` but for what boxes hold, and ``sum_i theta_i' g_i(x) > 0``. They are 0 where
+    the problem is too large to look for them, and prove nothing where there is a common point.
+
+    Parameters
+    ----------
+    at : Tangents
     """
     if not _is_small(at.problem):
         return np.zeros_like(at.values)

@@ -26,7 +26,7 @@ from fastadapd.result import PerAgent, Result, Status
 
 _HISTORY = ("activations", "communications", "floats_sent", "epochs", "fun", "suboptimality", "infeasibility",
             "consensus_violation", "residual")
-_VERSION = 3  # of what a checkpoint holds
+_VERSION = 4  # of what a checkpoint holds
 _CHECKPOINT = {"version", "method", "kind", "shape", "state", "extra", "stream", "rows", "next_check", "means", "best",
                "next_proof", "then", "pace", "runtime"}
 _PROOF_EPOCHS = 75  # of the first look for proofs; the next ones come when half as many have passed ...
@@ -214,6 +214,8 @@ class Solver:
             assert isinstance(engine, engines.Threaded)
             engine.divide(self._pieces)
         self._run = self._method.start(advanced, network, engine, self._law, start)
+        if self._softened is not None and start.lambda_ is not None:
+            stiffness.settle(advanced, self._run.x, self._run.force(), self._run.theta)
         self._rows: list[tuple[float, ...]] = []
         self._mean = np.zeros(0)  # of the copies at the last check
         self._past: list[tuple[int, Floats, Floats]] = []  # and some time ago, with the multipliers

@@ -302,12 +302,7 @@ class AdaptiveRule:
         """
         problem = self._problem
         curved = self.curvature
-        size, extent = length(found.gradients), float(lengths(x).mean()) if x.any() else 0.0
-        if problem.constraints:
-            norms = self._norms(x)
-            distances = np.divide(np.abs(found.g), norms, out=np.zeros_like(norms), where=norms > 0)
-            for _, rows in problem.constraint_rows():
-                extent = max(extent, middle(np.sort(distances[rows], axis=None)))
+        size, extent = length(found.gradients), self.extent(x, found)
         if curved and not extent:
             reaches = np.concatenate([np.atleast_1d(group.term.reach(np.zeros(problem.dim)))
                                       for group in problem.regularizers])
@@ -328,6 +323,21 @@ class AdaptiveRule:
             return curved
         # what is bounded is near; else x may have to go as far as the curvature says
         return (math.sqrt(curved * sloping) if curved and not _is_bounded(problem) else sloping) or 1.0
+
+    def extent(self, x: Floats, found: Measured) -> float:
+        """The mean of |x_i| or, where that is longer, the median distance to the boundaries of a kind of constraint."""
+        extent = float(lengths(x).mean()) if x.any() else 0.0
+        if self._problem.constraints:
+            norms = self._norms(x)
+            distances = np.divide(np.abs(found.g), norms, out=np.zeros_like(norms), where=norms > 0)
+            for _, rows in self._problem.constraint_rows():
+                extent = max(extent, middle(np.sort(distances[rows], axis=None)))
+        return extent
+
+    def weight_of(self, weight: float, x: Floats, found: Measured, force: Floats, theta: Floats) -> float:
+        """The first weight where multipliers are given and it may be far off: as if X had come from a length away."""
+        distance = self.extent(x, found) * math.sqrt(len(x))
+        return self.next_weight(weight, weight, distance, 0.0, force, x, theta, True)
 
     def next_weight(self, weight: float, first: float, distance: float, before: float, force: Floats, x: Floats,
                     theta: Floats, hurries: bool) -> float:

@@ -178,3 +178,25 @@ def carry(before: Problem, theta: Floats, now: Problem, into: Floats) -> None:
             push[group.agents] += transpose_multiply(group.term.A, theta[rows])
         for group, rows in news:
             into[rows] = multiply(group.term.A, push[group.agents])
+
+
+def settle(problem: Problem, x: Floats, force: Floats, theta: Floats) -> None:
+    """Give equations that stand for costs the multipliers with which their agents would be at rest.
+
+    Parameters
+    ----------
+    problem : Problem
+    x, force : ndarray, shape (N, n)
+        The agents' copies, and ``B' lambda``.
+    theta : ndarray, shape (rows,)
+        Those of the equations are changed.
+    """
+    pull = force.copy()
+    for group in problem.objectives:
+        pull[group.agents] += group.term.gradient(x[group.agents])
+    for group, rows in problem.constraint_rows():
+        if not isinstance(group.term, SoftEquality):
+            pull[group.agents] += np.einsum("ij,ijk->ik", theta[rows], np.broadcast_to(
+                group.term.jacobian(x[group.agents]), (*rows.shape, problem.dim)))
+    for group, rows in _equations(problem):
+        theta[rows] = -multiply(group.term.A, pull[group.agents])

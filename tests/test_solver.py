@@ -1445,3 +1445,29 @@ def test_a_refused_checkpoint_leaves_the_outcome():
     with pytest.raises(fa.InvalidOptionError, match="checkpoint is of dpda-s"):
         solver.restore(fa.Solver(problem, path(2), rng=0, method="dpda-s").checkpoint())
     assert repr(solver.result()) == before and solver.result().certificate is not None
+
+
+@pytest.mark.parametrize("kind", ["ellipsoids", "half-spaces"])
+def test_multipliers_that_mislead_are_dropped(kind):
+    """A thousand times too large: of a problem in other units, say. Those that fit are kept, wherever x begins."""
+    rng = np.random.default_rng(0)
+    targets, center = rng.normal(size=(2, 20, 4))
+    rows = fa.constraints.AffineInequality(np.abs(rng.normal(size=(20, 2, 4))), np.ones((20, 2)))
+    problem = fa.Problem(fa.objectives.Quadratic(np.eye(4), -3 * targets), None,
+                         fa.constraints.Ellipsoid(np.eye(4), 0.3 * center, 4.0) if kind == "ellipsoids" else rows)
+    network = fa.Network([(i, (i + k) % 20) for i in range(20) for k in (1, 3)])
+    cold = fa.solve(problem, network, rng=0)
+    for factor in (1.0, 1e3, 1e6):
+        found = {"multipliers": [factor * own for own in cold.multipliers],
+                 "consensus_multipliers": factor * cold.consensus_multipliers}
+        warm = fa.solve(problem, network, rng=0, **found)
+        assert warm.success
+        np.testing.assert_allclose(warm.x, cold.x, atol=1e-4)
+        assert warm.epochs <= 1.5 * cold.epochs
+    run = fa.Solver(problem, network, rng=0, **found)
+    run.run(5)  # before it looks
+    saved = run.checkpoint()
+    other = fa.Solver(problem, network, rng=1)
+    other.restore(saved)
+    other.run(10_000)
+    np.testing.assert_array_equal(other.result().x_agents, warm.x_agents)

@@ -211,6 +211,39 @@ def test_a_warm_start_keeps_what_equations_push():
     assert warm.epochs <= cold.epochs
 
 
+@pytest.mark.parametrize(("others", "N", "share"), [
+    ("linear", 10, 1), ("linear", 40, 0.25), ("ellipsoids", 10, 0.5), ("ellipsoids", 40, 0.25), ("nonnegative", 40, 1)])
+def test_a_solve_goes_on_from_the_multipliers_of_a_result(others, N, share):
+    """Results do not hold the equations' own. Where all is as it was there is nothing to do."""
+    problem, network = low_rank(1e6, others, N=N, seed=1)
+    agents = [problem.agent(i) for i in range(N)]
+    moved = fa.Problem.from_agents([
+        fa.Agent(Linear(own.objective[0].q * np.linspace(0.99, 1.01, problem.dim)) if i else own.objective,
+                 own.regularizer, own.constraints) for i, own in enumerate(agents)])
+    result = fa.solve(problem, network, rng=0)
+    found = {"multipliers": result.multipliers, "consensus_multipliers": result.consensus_multipliers}
+    assert fa.solve(problem, network, rng=0, x0=result.x_agents, **found).epochs == 0
+    warm = fa.solve(moved, network, rng=0, x0=result.x_agents, **found)
+    assert warm.success
+    assert warm.fun == pytest.approx(fa.solve_centralized(moved).fun, rel=1e-5, abs=1e-5)
+    assert warm.epochs <= share * fa.solve(moved, network, rng=0).epochs
+    far = fa.solve(problem, network, rng=0, **found)  # from x = 0
+    assert far.success and far.epochs <= 2 * result.epochs
+
+
+def test_equations_settle_where_their_agents_are_at_rest():
+    """By the optimality conditions: a quadratic cost, a half-space that holds x back, and what the network adds."""
+    stiff = Quadratic(np.diag([1e6, 0.0]), [-2e6, 1.0])
+    problem = fa.Problem.from_agents([
+        fa.Agent(stiff, None, AffineInequality([[1.0, 1.0]], [1.0])), fa.Agent(Linear([1.0, 1.0]))])
+    softened = stiffness.soften(problem, 1.0).problem
+    theta, force = np.array([3.0, 0.0]), np.array([[7.0, -4.0], [-7.0, 4.0]])
+    stiffness.settle(softened, np.zeros((2, 2)), force, theta)
+    equation = next(group.term for group in softened.constraints if isinstance(group.term, SoftEquality))
+    assert theta[0] == 3.0
+    np.testing.assert_allclose(theta[1] * equation.A[0, 0], [-10.0, 0.0])  # the other 3 - 4 + 1 = 0 is at rest already
+
+
 def test_pushes_are_carried_over():
     before, _ = stiffness.soften(mixed(), 0.0)
     now, _ = stiffness.soften(mixed(), 0.0)
