@@ -263,6 +263,10 @@ class AdaptiveRule:
         self.curvature = float(self.lipschitz.sum()) / self._total_pull
         self._smooth = self.curvature > 0
         self.softened = any(isinstance(group.term, SoftEquality) for group in problem.constraints)
+        # the weight that curvatures suggest if all were that of the stiffest equation
+        self._hurry_to = np.inf if not self.softened else math.sqrt(2.0 * problem.n_agents) * problem.n_agents * max(
+            float(1.0 / group.term.compliance.min()) for group in problem.constraints
+            if isinstance(group.term, SoftEquality)) / self._total_pull
         self._curved = self._smooth or self.softened or any(np.any(group.term.curvature)
                                                             for group in problem.constraints)
         self._inequality = np.ones(problem.n_rows, dtype=bool)
@@ -364,8 +368,8 @@ class AdaptiveRule:
         least = 0.1 * first if self._smooth else 0.0
         if hurries:
             least = 0.1 * self.curvature
-            if dual / distance > HURRY * weight:
-                return float(dual / distance)
+            if weight < self._hurry_to and dual / distance > HURRY * weight:
+                return float(min(dual / distance, self._hurry_to))
             if self._smooth and distance > _DRIFT * before > 0:
                 return max(weight / (2.0 * HURRY), least)
         return max(float(np.sqrt(weight * dual / distance)), least) or weight
