@@ -314,7 +314,8 @@ def _no_common_point(at: Tangents, theta: Floats, force: Floats) -> bool:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float) -> tuple[Floats, float] | None:
+def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float, tol: float = np.inf
+              ) -> tuple[Floats, float] | None:
     """Whether the total cost falls without end in the direction of x, or in that of its last movement.
 
     If it does not, in the steepest one of those in which no set ends and no cost curves.
@@ -326,6 +327,8 @@ def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float) -> tu
     earlier : ndarray, shape (dim,)
         x some time ago.
     length : float
+    tol : float
+        Where the slope is more than this, relative to the costs' gradients, x need not be far away or moving.
 
     Returns
     -------
@@ -343,11 +346,16 @@ def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float) -> tu
     for step in steps:
         if _falls_for_ever(problem, x, step, x, radius):
             return step / float(np.linalg.norm(step)), radius
-    way = _way_down(problem, x) if steps and _is_small(problem) else None
+    round_cost = (problem.strong_convexity() > _ROUNDING * problem.lipschitz()).any()
+    if round_cost or not (steps or tol < np.inf) or not _is_small(problem):
+        return None
+    way = _way_down(problem, x)
     if way is not None:
         direction, base = way
-        _, start = _nearest(Tangents(problem, x, norm))
-        if np.isfinite(start).all() and _falls_for_ever(problem, start, norm * direction, base, radius):
+        scale = max(norm, length)
+        _, start = _nearest(Tangents(problem, x, scale))
+        if np.isfinite(start).all() and _falls_for_ever(problem, start, scale * direction, base, radius,
+                                                        0.0 if steps else tol):
             return direction, radius
     return None
 
@@ -419,7 +427,8 @@ def _scaled(array: Floats) -> Floats:
     return array / max(float(np.abs(array).max()), _TINY)
 
 
-def _falls_for_ever(problem: Problem, x: Floats, step: Floats, base: Floats, radius: float) -> bool:
+def _falls_for_ever(problem: Problem, x: Floats, step: Floats, base: Floats, radius: float,
+                    least: float = 0.0) -> bool:
     """Whether the cost falls from `base` on in the direction of the step that led there, and no constraint ends that
     from x on."""
     length = float(np.linalg.norm(step))
@@ -429,7 +438,7 @@ def _falls_for_ever(problem: Problem, x: Floats, step: Floats, base: Floats, rad
     slopes = sum(np.linalg.norm(np.broadcast_to(group.term.gradient(base), (len(group.agents), problem.dim)))
                  for group in problem.objectives)
     # a convex function that still falls as fast as before, many times as far, is linear there
-    if not (falls > 0 and goes_on >= 0.999 * falls and goes_on > _VISIBLE * slopes):
+    if not (falls > 0 and goes_on >= 0.999 * falls and goes_on > max(_VISIBLE, least) * slopes):
         return False
     if _bounded_along(problem, direction):
         return False

@@ -477,7 +477,8 @@ class Solver:
             names = np.argsort(-weights, kind="stable")[: max(1, int((weights > 0.01 * weights.max()).sum()))]
             self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, self._per_agent(theta), forces)
             return Status.INFEASIBLE
-        fall = certificates.unbounded(self._inner, x, self._past[0][1], self._evaluate.size(np.zeros_like(x)))
+        fall = certificates.unbounded(self._inner, x, self._past[0][1], self._evaluate.size(np.zeros_like(x)),
+                                      0.0 if stalled else self._tol)
         if fall is not None:
             direction, radius = fall
             far = x + radius * direction
