@@ -223,9 +223,11 @@ class AdaptiveRule:
     bound's.
     From the first of these epochs on at which the method has slowed down, the weight follows `imbalance` instead.
     Where the first weight may be far off, because costs have become equations (`fastadapd.stiffness`) or because it is
-    from their slopes, the weight hurries: where the bound is more than 4 times as large it becomes the bound, where X
-    has gone 1.4 times as far as the last time an eighth, down to a tenth of what curvatures suggest. In both cases it
-    is looked at again 10 epochs later, until epoch 320; then the imbalance may move it a thousandfold, else fourfold.
+    from their slopes, the weight hurries: where the bound is more than 4 times as large it becomes the bound, but no
+    larger than if all agents were as curved as the stiffest equation; where X has gone 1.4 times as far as the last
+    time it becomes an eighth, down to a tenth of what curvatures suggest. In both cases it is looked at again 10 epochs
+    later, until epoch 320; then the imbalance may move it a thousandfold, else fourfold. Multipliers that are given
+    count before the first epoch there, with a length of the problem for X.
     Where a run begins anew, X_0 and the weight do too, the epochs do not; X_0 is once more the mean where such a run
     ends looking back (if the weight is due then, it stays).
 

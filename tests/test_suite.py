@@ -50,6 +50,12 @@ def test_checks(tmp_path):
     assert float(row["measures"]) > 0 and float(row["proofs"]) > 0 and float(row["activations"]) > 0
 
 
+def test_proofs(tmp_path):
+    rows, text = run("proofs", tmp_path, "--problems", "40", "--sizes", "2,10", "--workers", "1")
+    assert "80 problems, 0 answers differ from HiGHS" in text
+    assert {row["truth"] for row in rows} == {"SOLVED", "INFEASIBLE", "UNBOUNDED"}
+
+
 def test_warm_start(tmp_path):
     rows, text = run("warm_start", tmp_path, "--families", "ellipsoids,lasso", "--sizes", "10", "--seeds", "1",
                      "--workers", "1")

@@ -102,7 +102,8 @@ class ADAPD(Method):
     last. It is the root mean square of the distances to the agents' unconstrained optima, where their costs have a
     condition number below 100 and slopes tell it, and to the boundaries of their inequalities. Multipliers and a
     weight from a long way would mislead the run; for the same reason X_0 of the weight's rule becomes the mean at the
-    look with which such a run ends looking. Looks are sums over all agents, too.
+    look with which such a run ends looking. Looks are sums over all agents, too. Where multipliers are given, one look
+    after 10 epochs drops them if they have led ten times as far from what the agents want, and begins again from x0.
 
     With adaptive steps, parts of costs that are far more curved than those of the others, but not in all directions,
     are put as equations that give way, whose multipliers do their work (`fastadapd.stiffness`); results show nothing of
