@@ -124,17 +124,26 @@ def _decompose(term: LeastSquares | Quadratic, at: NDArray[np.int64], limits: Fl
         A, b = (np.broadcast_to(array, (k, *array.shape[-axes:])) for array, axes in ((own.A, 2), (own.b, 1)))
         U, roots, V = np.linalg.svd(A, full_matrices=False)
         roots[roots < _ROUNDING * roots[:, :1]] = 0.0
-        curvatures = roots**2
+        curvatures, signs = roots**2, _signs(V)
         b = np.divide(transpose_multiply(U, b), roots, out=np.zeros_like(roots), where=curvatures > 0)
+        V, b = V * signs[..., None], b * signs
     else:
         P, q = (np.broadcast_to(array, (k, *array.shape[-axes:])) for array, axes in ((own.P, 2), (own.q, 1)))
         curvatures, vectors = np.linalg.eigh(P)
         curvatures, V = curvatures[:, ::-1].copy(), np.swapaxes(vectors[:, :, ::-1], -1, -2)
+        V = V * _signs(V)[..., None]
         curvatures[curvatures < _ROUNDING * curvatures[:, :1]] = 0.0
         b = -np.divide(multiply(V, q), curvatures, out=np.zeros_like(q), where=curvatures > 0)
     curvatures, V, b = (np.broadcast_to(array, (len(at), *array.shape[1:])) for array in (curvatures, V, b))
     q = None if q is None else np.broadcast_to(q, (len(at), q.shape[1]))
     return _Parts(curvatures, V, b, q, (curvatures > limits[:, None]).sum(axis=1))
+
+
+def _signs(V: Floats) -> Floats:
+    """Signs (k, p) that make the largest entry of each direction in V (k, p, n) positive, whatever LAPACK chose: a
+    checkpoint's multipliers must mean the same elsewhere."""
+    largest = np.take_along_axis(V, np.abs(V).argmax(axis=-1)[..., None], axis=-1)
+    return np.where(largest[..., 0] < 0, -1.0, 1.0)
 
 
 def _equations(problem: Problem) -> list[tuple[Group, NDArray[np.int64]]]:

@@ -96,6 +96,28 @@ def test_equations_and_what_is_left_are_the_costs_they_stand_for():
     assert (softened_ones <= 10 * np.maximum(rest, problem.strong_convexity()[sorted(agents)])).all()
 
 
+def test_signs_are_not_those_of_lapack(monkeypatch):
+    """So that a checkpoint means the same where another library decomposes."""
+    before = stiffness.soften(mixed(), 0.0).problem
+    svd, eigh = np.linalg.svd, np.linalg.eigh
+
+    def other_svd(A, **options):
+        U, roots, V = svd(A, **options)
+        return -U, roots, -V
+
+    def other_eigh(P):
+        values, vectors = eigh(P)
+        return values, -vectors
+
+    monkeypatch.setattr(np.linalg, "svd", other_svd)
+    monkeypatch.setattr(np.linalg, "eigh", other_eigh)
+    now = stiffness.soften(mixed(), 0.0).problem
+    for one, other in zip(before.constraints, now.constraints, strict=True):
+        if isinstance(one.term, SoftEquality):
+            np.testing.assert_array_equal(one.term.A, other.term.A)
+            np.testing.assert_array_equal(one.term.b, other.term.b)
+
+
 def test_rows_of_the_problem_come_first_for_every_agent():
     problem = mixed()
     softened, kept = stiffness.soften(problem, 0.0)
