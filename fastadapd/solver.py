@@ -202,7 +202,8 @@ class Solver:
         start = self._start(x0, multipliers, consensus_multipliers)
         self._engine = engine = self._load(self._inner, network)  # this one measures
         self._evaluate = Evaluator(self._inner, self._engine, optimum, units)
-        usual = self._evaluate.scales.gradient / self._evaluate.scales.length
+        scales = self._evaluate.scales
+        usual = scales.gradient / scales.length if np.count_nonzero(scales.sizes) > 1 else 0.0
         self._softened = stiffness.soften(self._inner, usual) if self._method.may_rescale else None
         advanced = self._inner
         if self._softened is not None:

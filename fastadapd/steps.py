@@ -265,10 +265,14 @@ class AdaptiveRule:
         self.curvature = float(self.lipschitz.sum()) / self._total_pull
         self._smooth = self.curvature > 0
         self.softened = any(isinstance(group.term, SoftEquality) for group in problem.constraints)
-        # the weight that curvatures suggest if all were that of the stiffest equation
-        self._hurry_to = np.inf if not self.softened else math.sqrt(2.0 * problem.n_agents) * problem.n_agents * max(
-            float(1.0 / group.term.compliance.min()) for group in problem.constraints
-            if isinstance(group.term, SoftEquality)) / self._total_pull
+        # the weights that curvatures suggest if all were that of the flattest equation, or of the stiffest
+        self._flattest, self._stiffest = 0.0, np.inf
+        if self.softened:
+            inverses = np.concatenate([np.ravel(group.term.compliance) for group in problem.constraints
+                                       if isinstance(group.term, SoftEquality)])
+            scale = problem.n_agents / self._total_pull
+            self._flattest = scale / float(inverses.max())
+            self._stiffest = math.sqrt(2.0 * problem.n_agents) * scale / float(inverses.min())
         self._curved = self._smooth or self.softened or any(np.any(group.term.curvature)
                                                             for group in problem.constraints)
         self._inequality = np.ones(problem.n_rows, dtype=bool)
@@ -369,9 +373,10 @@ class AdaptiveRule:
         # where the agents hardly disagree lambda says nothing; with linear costs only, x may have to go very far
         least = 0.1 * first if self._smooth else 0.0
         if hurries:
-            least = 0.1 * self.curvature
-            if weight < self._hurry_to and dual / distance > HURRY * weight:
-                return float(min(dual / distance, self._hurry_to))
+            # no cost is left, and so no slope, where all have become equations: they may hold without any multiplier
+            least = 0.1 * (self.curvature if self._problem.objectives else self._flattest)
+            if weight < self._stiffest and dual / distance > HURRY * weight:
+                return float(min(dual / distance, self._stiffest))
             if self._smooth and distance > _DRIFT * before > 0:
                 return max(weight / (2.0 * HURRY), least)
         return max(float(np.sqrt(weight * dual / distance)), least) or weight

@@ -44,13 +44,14 @@ def soften(problem: Problem, usual: float) -> Softened | None:
     """Put the stiff parts of costs as equations that give way, after the agent's other constraints.
 
     A direction of a term is stiff where its curvature is more than 10 times the strong convexity of the agent's cost,
-    the lower quartile of all agents' L_i, and what is usual.
+    the lower quartile of all agents' L_i (if there are others), and what is usual.
 
     Parameters
     ----------
     problem : Problem
     usual : float
-        A curvature that counts beside the costs' slopes: the size of their gradients over a length of the problem.
+        A curvature that counts beside the costs' slopes: the size of their gradients over a length of the problem; 0
+        where there is but one cost to tell it from.
 
     Returns
     -------
@@ -58,10 +59,11 @@ def soften(problem: Problem, usual: float) -> Softened | None:
         None where no cost is stiff.
     """
     lipschitz = problem.lipschitz()
-    if lipschitz.max() <= max(_RATIO * max(lipschitz.min(), usual), _LEAST):
+    others = lipschitz if len(lipschitz) > 1 else np.zeros(1)  # a single agent has none
+    if lipschitz.max() <= max(_RATIO * max(others.min(), usual), _LEAST):
         return None
-    rank = (len(lipschitz) - 1) // 4
-    usual = max(float(np.partition(lipschitz, rank)[rank]), usual, _LEAST / _RATIO)
+    rank = (len(others) - 1) // 4
+    usual = max(float(np.partition(others, rank)[rank]), usual, _LEAST / _RATIO)
     limits = _RATIO * np.maximum(usual, problem.strong_convexity())
     if not (lipschitz > limits).any():
         return None

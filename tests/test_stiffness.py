@@ -188,6 +188,25 @@ def test_one_cost_of_low_rank_in_other_units(factor, others):
         assert abs(result.fun - best.fun) <= 1e-5 * max(1, abs(best.fun))
 
 
+@pytest.mark.parametrize("linear", [False, True])
+@pytest.mark.parametrize("N", [1, 2, 10])
+def test_a_single_cost_that_is_badly_conditioned(N, linear):
+    """There is nothing to compare it with but its own flattest direction; without a slope multipliers may be 0."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        A, P = rng.normal(size=(4, 5)) * np.array([[1e3], [1.0], [1e-1], [1e-3]]), rng.normal(size=(5, 5))
+        x0, offset = rng.uniform(-0.5, 0.5, 5), rng.normal(size=5)
+        P = P @ P.T / 5
+        cost = [LeastSquares(A, A @ (3 * x0)), *([Linear(0.1 * rng.normal(size=5))] if linear else [])]
+        set_ = Ellipsoid(P, x0 + offset, offset @ P @ offset + 0.5)
+        problem = fa.Problem.from_agents([fa.Agent(cost, Box(-1, 1), set_), *(fa.Agent(None, Box(-1, 1)) for _ in
+                                                                              range(N - 1))])
+        best = fa.solve_centralized(problem)
+        result = fa.solve(problem, path(N), rng=seed, max_epochs=5_000)
+        assert result.success, result.message
+        assert result.fun == pytest.approx(best.fun, rel=1e-4, abs=1e-5)
+
+
 @pytest.mark.parametrize("N", [2, 10])
 def test_the_multipliers_are_those_of_the_cost(N):
     """Written as a quadratic it solves as well, and no multipliers are shown but those of the agent's constraints."""
