@@ -199,9 +199,9 @@ def test_a_single_cost_that_is_badly_conditioned(N, linear):
         P = P @ P.T / 5
         cost = [LeastSquares(A, A @ (3 * x0)), *([Linear(0.1 * rng.normal(size=5))] if linear else [])]
         set_ = Ellipsoid(P, x0 + offset, offset @ P @ offset + 0.5)
-        problem = fa.Problem.from_agents([fa.Agent(cost, Box(-1, 1), set_), *(fa.Agent(None, Box(-1, 1)) for _ in
-                                                                              range(N - 1))])
-        best = fa.solve_centralized(problem)
+        first, other = fa.Agent(cost, Box(-1, 1), set_), fa.Agent(None, Box(-1, 1))
+        problem = fa.Problem.from_agents([first, *[other] * (N - 1)])
+        best = fa.solve_centralized(fa.Problem.from_agents([first]))  # Clarabel is less accurate with all the boxes
         result = fa.solve(problem, path(N), rng=seed, max_epochs=5_000)
         assert result.success, result.message
         assert result.fun == pytest.approx(best.fun, rel=1e-4, abs=1e-5)
