@@ -341,6 +341,17 @@ def one_cost(n_agents: int, seed: int) -> Case:
 
 
 @family
+def one_cost_bad(n_agents: int, seed: int) -> Case:
+    """A single agent has a cost, least squares of rank 6 with sizes 1 to 1e-4; it has an ellipsoid, all have a box."""
+    draw = Draw(n_agents, seed)
+    A = np.geomspace(1.0, 1e-4, 6)[:, None] * draw.rng.standard_normal((6, draw.n))
+    b = A @ (draw.x0 + 3.0 * (draw.target[0] - draw.x0))
+    box, own = Box(draw.x0 - 2.0, draw.x0 + 2.0), draw.ellipsoid().agent(0)
+    agents = [fa.Agent(LeastSquares(A, b), box, own), *[fa.Agent(None, box)] * (n_agents - 1)]
+    return Case(fa.Problem.from_agents(agents), draw.network, unique=False)
+
+
+@family
 def merely_convex(n_agents: int, seed: int) -> Case:
     """Costs of rank 3 in the same 6 dimensions, over half-spaces and a ball: there may be many optima."""
     draw = Draw(n_agents, seed)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastadapd import stiffness
 from fastadapd._terms import Floats, eigenvalues, length, lengths, middle
 from fastadapd.constraints import SoftEquality
 from fastadapd.engines.packing import MOMENTUM, ADAPDSteps, Measured
@@ -302,7 +301,8 @@ class AdaptiveRule:
         that: then the costs are next to linear, or those count that are. It is that number then, if some set is
         bounded, or without curvature, else the geometric mean of both. The length is the mean of ``|x_i|`` or, where
         that is longer, the median distance to the boundaries of a kind of constraint; where both are 0, how far the
-        agents' sets reach.
+        agents' sets reach. Where no slope is left beside equations it is the geometric mean of the weights that the
+        flattest and the stiffest of them suggest.
 
         Parameters
         ----------
@@ -325,7 +325,7 @@ class AdaptiveRule:
                 sums = np.broadcast_to(group.term.value(np.ones(problem.dim)), len(group.agents))
                 size = math.hypot(size, length(sums) / math.sqrt(problem.dim))
         if self.softened and not size:
-            size = length(stiffness.slopes(problem, x))
+            return math.sqrt(self._flattest) * math.sqrt(self._stiffest)
         if not 0 < size < np.inf:  # squares underflow or overflow
             size = norm(found.gradients)
         sloping = size * math.sqrt(len(x)) / ((extent or 1.0) * self._total_pull)
