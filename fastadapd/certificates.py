@@ -1,7 +1,9 @@
-"""Proofs, from the direction in which multipliers or iterates run off, that a problem has no optimum.
+"""Proofs that a problem has no optimum.
 
-Both are proofs within a radius of the present point, the large box ``|x - x_0| <= radius`` in every coordinate: a claim
-is made only when it holds there, and nothing is claimed in doubt.
+They begin with the direction in which multipliers or iterates run off; where that proves nothing, the constraints near
+x are looked at as a whole: whether they contradict each other, and whether the cost falls where none of them ends. Both
+are proofs within a radius of the present point, the large box ``|x - x_0| <= radius`` in every coordinate: a claim is
+made only when it holds there, and no contradiction is claimed where a common point is found, however far away.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ _REACH = 1e3  # radius of a proof, in lengths of the problem
 _GAP = 1e-6  # in lengths: what is farther from feasible is claimed, what is nearer may be rounding
 _FAR = 1e6  # lengths from which on the direction of an iterate may be one in which it is running off ...
 _AWAY = 1e2  # ... and from which on that of its movement may
-_MOST_COORDINATES, _MOST_NUMBERS = 500, 1_000_000  # in constraints, of problems whose way down is looked for: < 1 s
+_MOST_COORDINATES, _MOST_NUMBERS = 200, 100_000  # in constraints, of problems that are looked at as a whole
+_OPPOSED = 1e-10  # one over the lengths from which on a common point is none
 _ROUNDING = 1e-13  # of the largest curvature is none
 _VISIBLE = 1e-12  # of the costs' gradients: a smaller slope may be rounding
 _TINY = np.finfo(float).tiny
@@ -104,6 +107,47 @@ class Tangents:
         """Lipschitz constants of the gradients, (M,)."""
         return self._rows((), lambda term: np.reshape(term.curvature, (-1, 1)))
 
+    @cached_property
+    @np.errstate(over="ignore", invalid="ignore")
+    def nearest(self) -> tuple[Floats | None, Floats | None]:
+        """The point (dim,) nearest to x that is in the half-spaces of the tangents and in the agents' boxes, or else
+        multipliers (M,) after Farkas that prove that there is none.
+
+        These have ``sum_i J_i(x)' theta_i = 0`` but for what boxes hold, and ``sum_i theta_i' g_i(x) > 0``. Neither is
+        given where that cannot be told, or the problem is too large. Both come from the nonnegative combination of all
+        rows that is nearest to (0, ..., 0, 1).
+
+        References
+        ----------
+        Lawson and Hanson, Solving Least Squares Problems (1974), chapter 23 (least distance programming).
+        """
+        (low, high), sides = self.problem.box, np.eye(self.problem.dim)
+        if not _is_small(self.problem):
+            return None, None
+        usable = np.flatnonzero((self.norms > 0) & np.isfinite(self.norms))
+        normals = self.gradients[usable] / self.norms[usable, None]
+        distances = self.values[usable] / self.norms[usable] / self.length
+        both, lower, upper = self.equality[usable], np.isfinite(low), np.isfinite(high)
+        rows = np.concatenate([normals, -normals[both], -sides[lower], sides[upper]])
+        over = np.concatenate([distances, -distances[both], ((low - self.x) / self.length)[lower],
+                               ((self.x - high) / self.length)[upper]])
+        if not over.size:
+            return self.x, None
+        system, target = np.vstack([rows.T, over]), np.append(np.zeros(self.problem.dim), 1.0)
+        weights = _nnls(system, target)
+        if weights is None:
+            return None, None
+        left = system @ weights - target
+        if float(np.linalg.norm(left)) <= _OPPOSED:  # it is one over the distance
+            theta = np.zeros(len(self.values))
+            theta[usable] = weights[: len(usable)]
+            theta[usable[both]] -= weights[len(usable) : len(usable) + both.sum()]
+            theta[usable] /= self.norms[usable]
+            return None, theta
+        step = left[:-1] / left[-1] if left[-1] < 0 else np.full(self.problem.dim, np.nan)
+        met = rows @ step + over <= 1e-9 * (1.0 + float(np.linalg.norm(step)))
+        return (self.x + step * self.length, None) if met.all() else (None, None)
+
     def of_agents(self, parts: Floats) -> Floats:
         """Sums (N, ...) over each agent's rows, of parts (M, ...)."""
         ptr = self.problem.row_ptr
@@ -160,57 +204,21 @@ def infeasible(at: Tangents, theta: Floats) -> tuple[Floats, Floats, float] | No
     return theta, at.of_agents(theta * at.values), radius
 
 
-def opposed(at: Tangents) -> Floats:
-    """Multipliers (M,) that show that the tangents at x and the agents' boxes have no common point, after Farkas.
-
-    That is, ``sum_i J_i(x)' theta_i = 0`` but for what boxes hold, and ``sum_i theta_i' g_i(x) > 0``. They are 0 where
-    the problem is too large to look for them, and prove nothing where there is a common point.
+def is_feasible(at: Tangents) -> bool:
+    """Whether a point is found that is in all sets, however far from x.
 
     Parameters
     ----------
     at : Tangents
     """
-    if not _is_small(at.problem):
-        return np.zeros_like(at.values)
-    return _nearest(at)[0]
+    point = at.nearest[0]
+    return point is not None and _is_in_all_sets(at.problem, point, at.length)
 
 
-def _nearest(at: Tangents) -> tuple[Floats, Floats]:
-    """Multipliers (M,), and the point (dim,) nearest to x that is in the half-spaces of the tangents and in the boxes.
-
-    The multipliers are those of its distance; where that point is not finite, they prove that there is none. It is
-    found from the nonnegative combination of all rows that is nearest to (0, ..., 0, 1).
-
-    References
-    ----------
-    Lawson and Hanson, Solving Least Squares Problems (1974), chapter 23 (least distance programming).
-    """
-    problem, theta = at.problem, np.zeros(len(at.values))
-    (low, high), sides = problem.box, np.eye(problem.dim)
-    usable = np.flatnonzero((at.norms > 0) & np.isfinite(at.norms))
-    normals = at.gradients[usable] / at.norms[usable, None]
-    distances = at.values[usable] / at.norms[usable] / at.length
-    both, lower, upper = at.equality[usable], np.isfinite(low), np.isfinite(high)
-    rows = np.concatenate([normals, -normals[both], -sides[lower], sides[upper]])
-    over = np.concatenate([distances, -distances[both], ((low - at.x) / at.length)[lower],
-                           ((at.x - high) / at.length)[upper]])
-    if not over.size:
-        return theta, at.x
-    system, target = np.vstack([rows.T, over]), np.append(np.zeros(problem.dim), 1.0)
-    weights = _nnls(system, target)
-    if weights is None:
-        return theta, np.full(problem.dim, np.nan)
-    theta[usable] = weights[: len(usable)]
-    theta[usable[both]] -= weights[len(usable) : len(usable) + both.sum()]
-    theta[usable] /= at.norms[usable]
-    left = system @ weights - target
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return theta, at.x + left[:-1] / left[-1] * at.length
-
-
-def _is_small(problem: Problem) -> bool:
-    """Whether to look for the best combination of all constraints takes a second at most."""
-    return problem.dim <= _MOST_COORDINATES and problem.dim * problem.n_rows <= _MOST_NUMBERS
+def _is_in_all_sets(problem: Problem, x: Floats, length: float) -> bool:
+    most = 1e-9 * max(length, float(np.linalg.norm(x)))
+    outside = [float(np.max(group.term.distance(x), initial=0.0)) for group in problem.regularizers]
+    return max(outside, default=0.0) <= most and Tangents(problem, x, length).violation <= most
 
 
 def _nnls(A: Floats, b: Floats) -> Floats | None:
@@ -352,12 +360,18 @@ def unbounded(problem: Problem, x: Floats, earlier: Floats, length: float, tol: 
     way = _way_down(problem, x)
     if way is not None:
         direction, base = way
-        scale = max(norm, length)
-        _, start = _nearest(Tangents(problem, x, scale))
-        if np.isfinite(start).all() and _falls_for_ever(problem, start, scale * direction, base, radius,
-                                                        0.0 if steps else tol):
+        start = Tangents(problem, x, max(norm, length)).nearest[0]
+        # beyond the kinks of |x_j|
+        if start is not None and _falls_for_ever(problem, start, 0.05 * radius * direction,
+                                                 base + 0.1 * radius * direction, radius, 0.0 if steps else tol):
             return direction, radius
     return None
+
+
+def _is_small(problem: Problem) -> bool:
+    """Whether to look for the best combination of all constraints takes a tenth of a second at most."""
+    rows = problem.n_rows + sum(int(np.isfinite(side).sum()) for side in problem.box)
+    return problem.dim <= _MOST_COORDINATES and problem.dim * rows <= _MOST_NUMBERS
 
 
 def _way_down(problem: Problem, x: Floats) -> tuple[Floats, Floats] | None:
@@ -423,8 +437,9 @@ def _flat_directions(problem: Problem) -> Floats:
 
 
 def _scaled(array: Floats) -> Floats:
-    """To a largest entry of 1, so that squares neither overflow nor underflow."""
-    return array / max(float(np.abs(array).max()), _TINY)
+    """To a largest entry of 1 where squares might overflow or underflow."""
+    largest = max(float(array.max()), -float(array.min()))
+    return array if 1e-100 < largest < 1e100 else array / max(largest, _TINY)
 
 
 def _falls_for_ever(problem: Problem, x: Floats, step: Floats, base: Floats, radius: float,
@@ -432,6 +447,8 @@ def _falls_for_ever(problem: Problem, x: Floats, step: Floats, base: Floats, rad
     """Whether the cost falls from `base` on in the direction of the step that led there, and no constraint ends that
     from x on."""
     length = float(np.linalg.norm(step))
+    if not 0 < length < np.inf:
+        return False
     direction = step / length
     before, near, far = (problem.values(at) for at in (base - step, base, base + radius * direction))
     falls, goes_on = float((before - near).sum()) / length, float((near - far).sum()) / radius

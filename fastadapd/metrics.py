@@ -160,3 +160,22 @@ def mean_of(x: Floats) -> Floats:
     """The mean of the agents' copies (N, n)."""
     total = np.add.reduce(x) if len(x) < 100 else np.ones(len(x)) @ x  # several times as fast where rows are short
     return total / len(x)
+
+
+def unrest(problem: Problem, x: Floats, force: Floats, theta: Floats) -> Floats:
+    """Gradients (N, n) of the agents' parts of the Lagrangian, ``grad f_i + J_i' theta_i + v_i``, without regularizers.
+
+    Parameters
+    ----------
+    problem : Problem
+    x, force : ndarray, shape (N, n)
+        The agents' copies, and v.
+    theta : ndarray, shape (M,)
+    """
+    total = force.copy()
+    for group in problem.objectives:
+        total[group.agents] += group.term.gradient(x[group.agents])
+    for group, rows in problem.constraint_rows():
+        jacobian = np.broadcast_to(group.term.jacobian(x[group.agents]), (*rows.shape, problem.dim))
+        total[group.agents] += np.einsum("ij,ijk->ik", theta[rows], jacobian)
+    return total

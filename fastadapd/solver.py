@@ -19,7 +19,7 @@ from fastadapd.engines.packing import NOT_FINITE, OK
 from fastadapd.errors import FastadapdError, InvalidOptionError, as_indices, as_number, as_numbers, is_name
 from fastadapd.methods import Method, as_method
 from fastadapd.methods._base import Start
-from fastadapd.metrics import Evaluator, Measures, mean_of
+from fastadapd.metrics import Evaluator, Measures, mean_of, unrest
 from fastadapd.network import Network
 from fastadapd.problem import Problem, check_problem
 from fastadapd.result import PerAgent, Result, Status
@@ -41,6 +41,7 @@ _BY_FAR = 1e-3  # times tol: a residual that is so small says it all
 _MET = 0.1  # times tol: a smaller violation is none, ...
 _HARDER = 0.05  # ... and where it is larger multipliers may grow by this share meanwhile
 _FAR_OUTSIDE = 1e-3  # lengths: where constraints are violated by more they may have no common point
+_MISLEADING = 10.0  # times as far from rest with the multipliers given as without: they are dropped
 _CHUNK_SECONDS = 0.05  # how soon Ctrl-C, the progress bar and the time limit are looked at
 
 _MESSAGES = {
@@ -87,7 +88,9 @@ class Solver:
         Start; by default 0, in any case moved into each agent's set. With adaptive steps and local momentum a start far
         from what the agents want is left for their mean after 10 epochs, see `fastadapd.methods.ADAPD`.
     multipliers : sequence of array_like, optional
-        Start of the constraint multipliers, one array per agent, as in `Result.multipliers`.
+        Start of the constraint multipliers, one array per agent, as in `Result.multipliers`. With adaptive steps all
+        multipliers given are dropped where the agents' Lagrangians have gradients at x0 that are ten times as large
+        with them as without, or where some costs are far more curved than others and x0 is 0: give x0, too.
     consensus_multipliers : array_like, optional
         Start of the consensus multipliers, as in `Result.consensus_multipliers`; by default lambda is 0, whatever x0.
     tol : float
@@ -189,8 +192,9 @@ class Solver:
         return pieces.split(problem, network, rates, int(workers))
 
     def _begin(self, problem: Problem, network: Network, optimal_value: float | None, x0: ArrayLike | None,
-               multipliers: Sequence[ArrayLike] | None, consensus_multipliers: ArrayLike | None) -> None:
-        """Bind engine and method to a problem and a network, and set all counts to 0."""
+               multipliers: Sequence[ArrayLike] | None, consensus_multipliers: ArrayLike | None, *,
+               trusts: bool = False) -> None:
+        """Bind engine and method to a problem and a network, and set all counts to 0; `trusts` keeps multipliers."""
         optimum = np.nan if optimal_value is None else as_number("optimal_value", optimal_value)
         if np.isinf(optimum):
             raise InvalidOptionError(f"optimal_value is {optimal_value}; it must be finite")
@@ -205,6 +209,8 @@ class Solver:
         scales = self._evaluate.scales
         usual = scales.gradient / scales.length if np.count_nonzero(scales.sizes) > 1 else 0.0
         self._softened = stiffness.soften(self._inner, usual) if self._method.may_rescale else None
+        if self._method.may_rescale and not trusts and self._misleads(start):
+            start = start._replace(theta=None, lambda_=None)
         advanced = self._inner
         if self._softened is not None:
             advanced = self._softened.problem
@@ -279,7 +285,7 @@ class Solver:
         with self._turn:
             before = vars(self).copy()
             try:
-                self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units)
+                self._begin(problem, other, optimal_value, run.x * units, multipliers, lambda_ / units, trusts=True)
             except BaseException:  # a method may refuse the network
                 vars(self).update(before)
                 raise
@@ -309,6 +315,23 @@ class Solver:
                 raise InvalidOptionError(f"consensus_multipliers has shape {lambda_.shape}; rows must be {n} long")
             lambda_ = lambda_ * self._units
         return Start(x, theta, lambda_)
+
+    def _misleads(self, start: Start) -> bool:
+        """Whether agents would be far less at rest with the multipliers given than without, as in other units.
+
+        Nor does an x of 0 say how costs push that equations stand for.
+        """
+        if start.lambda_ is None and start.theta is None:
+            return False
+        if self._softened is not None and not start.x.any():
+            return True
+        rows, problem = self.network.n_rows, self._inner
+        theta = np.zeros(problem.n_rows) if start.theta is None else start.theta
+        force, nothing = np.zeros_like(start.x), np.zeros(problem.n_rows)
+        without = length(unrest(problem, start.x, force, nothing))
+        if start.lambda_ is not None and len(start.lambda_) == rows:
+            force = self.network.transpose_multiply(start.lambda_)
+        return length(unrest(problem, start.x, force, theta)) > _MISLEADING * without
 
     def _flat_multipliers(self, multipliers: Sequence[ArrayLike]) -> Floats:
         if not (isinstance(multipliers, Sequence) or (isinstance(multipliers, np.ndarray) and multipliers.ndim)):
@@ -475,6 +498,8 @@ class Solver:
                 weights, forces = np.linalg.norm(forces, axis=1), forces / self._units
             else:
                 continue
+            if certificates.is_feasible(tangents):
+                break
             names = np.argsort(-weights, kind="stable")[: max(1, int((weights > 0.01 * weights.max()).sum()))]
             self._certificate = Certificate("infeasible", tuple(names.tolist()), radius, self._per_agent(theta), forces)
             return Status.INFEASIBLE
@@ -503,7 +528,7 @@ class Solver:
     def _growing_multipliers(self, tangents: certificates.Tangents) -> Iterator[tuple[Floats, Floats]]:
         """Multipliers and forces, and how much they have grown: where they run off, that shows the direction sooner.
 
-        At last what they may be running after.
+        At last multipliers of a contradiction among the tangents, if there is one.
         """
         theta, force, (theta_then, force_then) = self._theta, self._run.force(), self._then
         self._then = theta.copy(), force if force.any() else force[:1].copy()
@@ -514,8 +539,8 @@ class Solver:
                 grown[rows] = np.maximum(grown[rows], 0.0)
         if length(grown) + length(pulled) > 0.05 * (length(theta) + length(force)):
             yield grown, pulled
-            if tangents.violation > _FAR_OUTSIDE * tangents.length:
-                yield certificates.opposed(tangents), force
+            if tangents.violation > _FAR_OUTSIDE * tangents.length and tangents.nearest[1] is not None:
+                yield tangents.nearest[1], force
 
     def _per_agent(self, theta: Floats) -> PerAgent:
         return PerAgent(theta.copy(), self.problem.row_ptr)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fastadapd._terms import Floats, lengths, multiply, transpose_multiply
 from fastadapd.constraints import SoftEquality
+from fastadapd.metrics import unrest
 from fastadapd.objectives import LeastSquares, Linear, Quadratic
 from fastadapd.problem import Group, Problem
 
@@ -202,12 +203,9 @@ def settle(problem: Problem, x: Floats, force: Floats, theta: Floats) -> None:
     theta : ndarray, shape (rows,)
         Those of the equations are changed.
     """
-    pull = force.copy()
-    for group in problem.objectives:
-        pull[group.agents] += group.term.gradient(x[group.agents])
-    for group, rows in problem.constraint_rows():
-        if not isinstance(group.term, SoftEquality):
-            pull[group.agents] += np.einsum("ij,ijk->ik", theta[rows], np.broadcast_to(
-                group.term.jacobian(x[group.agents]), (*rows.shape, problem.dim)))
+    own = theta.copy()
+    for _, rows in _equations(problem):
+        own[rows] = 0.0
+    pull = unrest(problem, x, force, own)
     for group, rows in _equations(problem):
         theta[rows] = -multiply(group.term.A, pull[group.agents])

@@ -387,7 +387,8 @@ def test_no_fall_where_slopes_cancel(seed, size, digits):
                                       *(fa.Agent(Linear(each)) for each in q)])
     x = 10.0**digits * rng.normal(size=5)
     for earlier in (x, 0.9 * x, x - 0.1 * 10.0**digits * rng.normal(size=5)):
-        assert certificates.unbounded(problem, x, earlier, 1.0) is None
+        for tol in (np.inf, 1e-6, 0.0):
+            assert certificates.unbounded(problem, x, earlier, 1.0, tol) is None
 
 
 def linear_program(rng):
@@ -436,14 +437,43 @@ def test_linear_programs_as_highs_judges_them(seed):
 @given(instances(), seeds, st.sampled_from([1.0, 1e3]))
 @settings(max_examples=50)
 def test_nearest_point_of_all_tangents(instance, seed, length):
-    """As CVXPY finds it; all sets of these problems have a point in common, so that no multipliers prove anything."""
+    """As CVXPY finds it; all sets of these problems have a point in common, so that there is no contradiction."""
     problem, rng = instance.problem, np.random.default_rng(seed)
     at = Tangents(problem, 3 * rng.normal(size=problem.dim), length)
-    theta, nearest = certificates._nearest(at)
-    assert certificates.infeasible(at, theta) is None
+    nearest, theta = at.nearest
+    assert theta is None
     y, (low, high) = cp.Variable(problem.dim), boxes(problem)
     tangents = at.values + at.gradients @ (y - at.x)
     sides = [tangents[~at.equality] <= 0, tangents[at.equality] == 0]
     sides += [y[np.isfinite(low)] >= low[np.isfinite(low)], y[np.isfinite(high)] <= high[np.isfinite(high)]]
     cp.Problem(cp.Minimize(cp.sum_squares(y - at.x)), sides).solve(solver=cp.CLARABEL)
     np.testing.assert_allclose(nearest, y.value, atol=1e-5)
+
+
+@pytest.mark.parametrize("gap", [10.0, 1.0, 1e-3, 1e-5])
+def test_half_spaces_that_contradict_each_other_have_no_nearest_point(gap):
+    above, below = AffineInequality([[0.0, -1.0]], [-1.0]), AffineInequality([[0.0, 1.0]], [1.0 - gap])
+    problem = fa.Problem.from_agents([fa.Agent(None, None, above), fa.Agent(None, None, below)])
+    at = Tangents(problem, np.array([3.0, 0.3]), 1.0)
+    point, theta = at.nearest
+    assert point is None and not certificates.is_feasible(at)
+    np.testing.assert_allclose(theta, 1 / gap, rtol=1e-6)
+    assert certificates.infeasible(at, theta) is not None
+
+
+@pytest.mark.parametrize("width", [1e2, 2e3, 1e4, 1e6])
+def test_sets_that_meet_far_away_are_no_contradiction(width):
+    """A wedge, 1 <= y <= x / width, whose optimum is (width, 1): within the radius of a proof, or beyond."""
+    cost = Quadratic(np.eye(2), [0.0, 0.0])
+    wedge = [AffineInequality([[0.0, -1.0]], [-1.0]), AffineInequality([[-1 / width, 1.0]], [0.0])]
+    problem = fa.Problem.from_agents([fa.Agent(cost, None, side) for side in wedge])
+    for epochs in (100, 1000, 3000):
+        result = fa.solve(problem, path(2), rng=0, max_epochs=epochs)
+        assert result.status in (fa.Status.SOLVED, fa.Status.MAX_EPOCHS)
+
+
+@pytest.mark.parametrize("size", [1e-70, 1e-165])
+def test_lengths_that_underflow(size):
+    first = fa.Agent(None, None, AffineInequality([[1.0, 0.0]], [size * size]))
+    problem = fa.Problem.from_agents([first, fa.Agent(Linear([0.0, 1.0])), fa.Agent(Linear([0.0, -2.0]))])
+    assert not fa.solve(problem, path(3), rng=0, max_epochs=500).success

@@ -1464,10 +1464,6 @@ def test_multipliers_that_mislead_are_dropped(kind):
         assert warm.success
         np.testing.assert_allclose(warm.x, cold.x, atol=1e-4)
         assert warm.epochs <= 1.5 * cold.epochs
-    run = fa.Solver(problem, network, rng=0, **found)
-    run.run(5)  # before it looks
-    saved = run.checkpoint()
-    other = fa.Solver(problem, network, rng=1)
-    other.restore(saved)
-    other.run(10_000)
-    np.testing.assert_array_equal(other.result().x_agents, warm.x_agents)
+    np.testing.assert_array_equal(warm.x_agents, cold.x_agents)
+    kept = {"multipliers": cold.multipliers, "consensus_multipliers": cold.consensus_multipliers}
+    assert fa.solve(problem, network, rng=0, x0=cold.x_agents, **kept).epochs == 0

@@ -54,7 +54,6 @@ _SLOW = 0.25  # a phase that does not bring the residual down to this share is s
 _MOST_FACTORS = 4.0, 1e3  # of the imbalance at a time; where the first weight may be far off
 _PERIOD = 10  # epochs between two extrapolations, and before the first
 _NEARER, _NEARER_STILL = 0.15, 0.3  # a run begins anew at this share of the distance from the start, and once more
-_MISLED = 10.0  # times as far from what agents want as at the start: multipliers that led there are dropped
 _OTHER_UNITS = 10.0  # times as large as before: costs whose multipliers are in other units
 _ROUND = 0.01  # strong convexity over curvature of a cost whose slope tells how far its optimum is
 _MEMORY_BYTES = 1 << 30
@@ -296,13 +295,11 @@ class _AdaptiveRun(_ADAPDRun):
         # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
         cold = start.lambda_ is None and start.theta is None
         self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
-        if not cold and self._hurries:
+        if not cold and start.x.any() and self._hurries:
             self._weight = rule.weight_of(self._weight, start.x, self._ask(start.x), self.force(), self.state.theta)
             self.steps = rule.steps(self._weight)
         # at which share of the distance to begin anew; 0: no more looks
-        local = self.steps.momentum == MOMENTUM["local"]
-        self._looks = _NEARER if cold and local else 0.0
-        self._given_x = start.x.copy() if local and not cold else None  # where to go back to, until the first look
+        self._looks = _NEARER if cold and self.steps.momentum == MOMENTUM["local"] else 0.0
         self._farthest = self._farthest_then = 0.0
         self._most = _MEMORY_BYTES // (8 * self._point.size)
         self._memory = min(int(memory), _MOST, self._most)
@@ -340,9 +337,6 @@ class _AdaptiveRun(_ADAPDRun):
         epoch, self._epoch = self._epoch, self._epoch + _PERIOD
         away = (self.state.x - self._x_start).reshape(-1)
         self._farthest = max(self._farthest, math.sqrt(away @ away))
-        if self._given_x is not None:
-            self._leave_if_misled(self._given_x)
-            self._given_x = None
         balances, looks = epoch >= self._rebalance, self._looks > 0
         if balances or looks:  # in one sum: for the weight, and the means of x and of the start with its distance
             self._count_sums(4 * balances + (2 * self.state.x.shape[1] + 1) * looks)
@@ -379,16 +373,6 @@ class _AdaptiveRun(_ADAPDRun):
             return False
         self._begin_anew(points[1])
         return True
-
-    def _leave_if_misled(self, x: Floats) -> None:
-        """Begin anew from copies x (N, n), but without the multipliers given, if these have led very far from what the
-        agents want: in lengths of the problem, too."""
-        extent = self._rule.extent(x, self._ask(x)) * math.sqrt(len(x))
-        before, now = (float(np.linalg.norm(self._wishes(copies)[1])) for copies in (x, self.state.x))
-        self._count_sums(3)
-        if now > _MISLED * (before + extent):
-            self._begin_anew(x)
-            self._looks = _NEARER
 
     def _begin_anew(self, x: Floats) -> None:
         """From x (n,), or copies (N, n), with multipliers 0 and the first weight."""
@@ -513,7 +497,6 @@ class _AdaptiveRun(_ADAPDRun):
         return {
             "numbers": (self._weight, self._first, self._epoch, self._rebalance, self._farthest, self._farthest_then,
                         self._size_then, self._balanced, self._looks, self._renews, self._is_careful),
-            "given_x": None if self._given_x is None else self._given_x.copy(),
             "x_start": self._x_start.copy(),
             "sums": self._sums,
             "before": None if self._before is None else self._before.copy(),
@@ -525,7 +508,6 @@ class _AdaptiveRun(_ADAPDRun):
          self._size_then, self._balanced, self._looks, self._renews, self._is_careful) = saved["numbers"]
         self.steps = self._rule.steps(self._weight, self._is_careful)
         self._x_start = saved["x_start"].copy()
-        self._given_x = None if saved["given_x"] is None else saved["given_x"].copy()
         self._sums = saved["sums"]
         self._before = None if saved["before"] is None else saved["before"].copy()
         anderson = saved["anderson"]
