@@ -1467,3 +1467,19 @@ def test_multipliers_that_mislead_are_dropped(kind):
     np.testing.assert_array_equal(warm.x_agents, cold.x_agents)
     kept = {"multipliers": cold.multipliers, "consensus_multipliers": cold.consensus_multipliers}
     assert fa.solve(problem, network, rng=0, x0=cold.x_agents, **kept).epochs == 0
+
+
+def test_a_warm_start_whose_weight_was_for_larger_costs():
+    """Least squares become a millionth, the other terms stay: nothing of the old weight holds."""
+    rng = np.random.default_rng(0)
+    A, b = rng.normal(size=(10, 3, 5)) * 10.0 ** rng.uniform(-1, 1, (10, 1, 1)), rng.normal(size=(10, 3))
+    network = fa.Network([(i, (i + 1) % 10) for i in range(10)])
+    before, after = (fa.Problem(fa.objectives.LeastSquares(root * A, root * b), fa.regularizers.L1(1.0),
+                                fa.constraints.AffineEquality(np.ones((1, 5)), [1.0])) for root in (1.0, 1e-3))
+    run = fa.Solver(before, network, rng=0)
+    run.run(10_000)
+    run.update(after)
+    run.run(10_000)
+    warm, cold = run.result(), fa.solve(after, network, rng=0)
+    assert warm.success and warm.epochs <= 0.5 * cold.epochs
+    assert warm.fun == pytest.approx(fa.solve_centralized(after).fun, rel=1e-5)

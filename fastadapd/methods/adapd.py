@@ -465,14 +465,15 @@ class _AdaptiveRun(_ADAPDRun):
     def inherit(self, other: Run) -> None:
         if isinstance(other, _AdaptiveRun):
             ratio = self._units_of_costs(other)
-            self._weight = other._weight * ratio
-            if ratio != 1.0:
+            if ratio == 1.0:
+                self._weight = other._weight
+            else:
                 self.state.theta[:] *= ratio
                 self.state.lambda_[:] *= ratio
             self._is_careful = other._is_careful
             self.steps = self._rule.steps(self._weight, self._is_careful)
             alike = stiffness.are_alike(self._problem, other._problem)
-            self._balanced = alike  # else the weight may be far off
+            self._balanced = alike and ratio == 1.0  # else the weight may be far off
             stiffness.carry(other._problem, other.state.theta * ratio, self._problem, self.state.theta)
             if other._looks:  # its multipliers are those of a few epochs
                 self._looks, self._x_start = other._looks, other._x_start
