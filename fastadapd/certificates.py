@@ -204,6 +204,7 @@ def infeasible(at: Tangents, theta: Floats) -> tuple[Floats, Floats, float] | No
     return theta, at.of_agents(theta * at.values), radius
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def is_feasible(at: Tangents) -> bool:
     """Whether a point is found that is in all sets, however far from x.
 

@@ -312,7 +312,7 @@ class AdaptiveRule:
         """
         problem = self._problem
         curved = self.curvature
-        size, extent = length(found.gradients), self.extent(x, found)
+        size, extent = length(found.gradients), self._extent(x, found)
         if curved and not extent:
             reaches = np.concatenate([np.atleast_1d(group.term.reach(np.zeros(problem.dim)))
                                       for group in problem.regularizers])
@@ -334,7 +334,7 @@ class AdaptiveRule:
         # what is bounded is near; else x may have to go as far as the curvature says
         return (math.sqrt(curved * sloping) if curved and not _is_bounded(problem) else sloping) or 1.0
 
-    def extent(self, x: Floats, found: Measured) -> float:
+    def _extent(self, x: Floats, found: Measured) -> float:
         """The mean of |x_i| or, where that is longer, the median distance to the boundaries of a kind of constraint."""
         extent = float(lengths(x).mean()) if x.any() else 0.0
         if self._problem.constraints:
@@ -346,7 +346,7 @@ class AdaptiveRule:
 
     def weight_of(self, weight: float, x: Floats, found: Measured, force: Floats, theta: Floats) -> float:
         """The first weight where multipliers are given and it may be far off: as if X had come from a length away."""
-        distance = self.extent(x, found) * math.sqrt(len(x))
+        distance = self._extent(x, found) * math.sqrt(len(x))
         return self.next_weight(weight, weight, distance, 0.0, force, x, theta, True)
 
     def next_weight(self, weight: float, first: float, distance: float, before: float, force: Floats, x: Floats,
