@@ -245,10 +245,10 @@ class Solver:
         """Go on from the present point with other data: a moved target, a new constraint level, a lost or a new link.
 
         The agents' copies, their multipliers and the weight stay; but where costs have become ten times as large, or as
-        small, adaptive steps take multipliers in the units of the new costs, and a new weight. Where an agent has another
-        number of constraint rows than before, its multipliers start at 0. On another network the consensus multipliers
-        become the smallest ones with the same force on every agent. All counts and the history begin anew; so do the
-        ten epochs before AD-APD looks back, see `fastadapd.methods.ADAPD`, if they were not over.
+        small, adaptive steps take multipliers in the units of the new costs, and a new weight. Where an agent has
+        another number of constraint rows than before, its multipliers start at 0. On another network the consensus
+        multipliers become the smallest ones with the same force on every agent. All counts and the history begin anew;
+        so do the ten epochs before AD-APD looks back, see `fastadapd.methods.ADAPD`, if they were not over.
 
         Parameters
         ----------
