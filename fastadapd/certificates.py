@@ -3,7 +3,7 @@
 They begin with the direction in which multipliers or iterates run off; where that proves nothing, the constraints near
 x are looked at as a whole: whether they contradict each other, and whether the cost falls where none of them ends. Both
 are proofs within a radius of the present point, the large box ``|x - x_0| <= radius`` in every coordinate: a claim is
-made only when it holds there, and no contradiction is claimed where a common point is found, however far away.
+made only when it holds there, and no contradiction where a common point is found, be it a million lengths away.
 """
 
 from __future__ import annotations
@@ -138,13 +138,14 @@ class Tangents:
         if weights is None:
             return None, None
         left = system @ weights - target
-        if float(np.linalg.norm(left)) <= _OPPOSED:  # it is one over the distance
+        square = float(left @ left)  # -left[-1], but with all digits where that point is far away
+        if square <= _OPPOSED**2:  # one over the squared distance
             theta = np.zeros(len(self.values))
             theta[usable] = weights[: len(usable)]
             theta[usable[both]] -= weights[len(usable) : len(usable) + both.sum()]
             theta[usable] /= self.norms[usable]
             return None, theta
-        step = left[:-1] / left[-1] if left[-1] < 0 else np.full(self.problem.dim, np.nan)
+        step = -left[:-1] / square
         met = rows @ step + over <= 1e-9 * (1.0 + float(np.linalg.norm(step)))
         return (self.x + step * self.length, None) if met.all() else (None, None)
 

@@ -19,6 +19,9 @@ _BLOCK = 1 << 13  # rows at a time: they stay in the cache
 _WORTHWHILE = 10.0  # a spread of units below this is left alone
 
 
+_ROUNDING = 1e-28  # of the largest squared size of a row: an entry that small is rounding, and has no unit
+
+
 def coordinate_units(problem: Problem) -> Floats | None:
     """Units that bring the columns of all terms to one size, as powers of 2.
 
@@ -90,4 +93,6 @@ def _blocks(tables: list[Floats], dim: int) -> Iterator[Floats]:
         sizes = table[k : k + _BLOCK]
         sizes = sizes[sizes.any(axis=1)]
         if len(sizes):
-            yield np.ascontiguousarray(np.broadcast_to(sizes / sizes.max(axis=1, keepdims=True), (len(sizes), dim)).T)
+            shares = sizes / sizes.max(axis=1, keepdims=True)
+            shares[shares < _ROUNDING] = 0.0
+            yield np.ascontiguousarray(np.broadcast_to(shares, (len(sizes), dim)).T)

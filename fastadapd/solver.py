@@ -89,8 +89,8 @@ class Solver:
         from what the agents want is left for their mean after 10 epochs, see `fastadapd.methods.ADAPD`.
     multipliers : sequence of array_like, optional
         Start of the constraint multipliers, one array per agent, as in `Result.multipliers`. With adaptive steps all
-        multipliers given are dropped where the agents' Lagrangians have gradients at x0 that are ten times as large
-        with them as without, or where some costs are far more curved than others and x0 is 0: give x0, too.
+        that is given is dropped, x0 too, where the agents' Lagrangians have gradients at x0 that are ten times as large
+        with the multipliers as without, or where some costs are far more curved than others and x0 is 0.
     consensus_multipliers : array_like, optional
         Start of the consensus multipliers, as in `Result.consensus_multipliers`; by default lambda is 0, whatever x0.
     tol : float
@@ -210,7 +210,7 @@ class Solver:
         usual = scales.gradient / scales.length if np.count_nonzero(scales.sizes) > 1 else 0.0
         self._softened = stiffness.soften(self._inner, usual) if self._method.may_rescale else None
         if self._method.may_rescale and not trusts and self._misleads(start):
-            start = start._replace(theta=None, lambda_=None)
+            start = self._start(None, None, None)
         advanced = self._inner
         if self._softened is not None:
             advanced = self._softened.problem

@@ -24,6 +24,7 @@ from fastadapd.objectives import LeastSquares, Linear, Quadratic
 from fastadapd.problem import Group, Problem
 
 _RATIO = 10.0  # times the curvature of the other costs, and the least one of its own, a direction is stiff
+_BADLY = 1e5  # the condition number from which on a cost that is the only one is stiff
 _LEAST = 1e-100  # so small curvatures have no inverse
 _ROUNDING = 1e-13  # of the largest singular value of a matrix, or of a slope, is none
 
@@ -68,6 +69,8 @@ def soften(problem: Problem, usual: float) -> Softened | None:
     limits = _RATIO * np.maximum(usual, problem.strong_convexity())
     if not (lipschitz > limits).any():
         return None
+    if not usual > _LEAST and (lipschitz <= _BADLY * problem.strong_convexity()).all():
+        return None  # a single cost: its gradient will do
     costs, equations = [], []
     for group in problem.objectives:
         stiff = np.broadcast_to(group.term.lipschitz > limits[group.agents], len(group.agents))
@@ -80,6 +83,8 @@ def soften(problem: Problem, usual: float) -> Softened | None:
         # agents with as many stiff directions together
         at = np.flatnonzero(stiff)
         parts = _decompose(group.term, at, limits[group.agents[at]])
+        if not np.isfinite(parts.b).all():  # overflow
+            return None
         for count in np.unique(parts.stiff):
             some = parts.stiff == count
             agents = group.agents[at[some]]

@@ -477,3 +477,12 @@ def test_lengths_that_underflow(size):
     first = fa.Agent(None, None, AffineInequality([[1.0, 0.0]], [size * size]))
     problem = fa.Problem.from_agents([first, fa.Agent(Linear([0.0, 1.0])), fa.Agent(Linear([0.0, -2.0]))])
     assert not fa.solve(problem, path(3), rng=0, max_epochs=500).success
+
+
+@pytest.mark.parametrize("width", [1e3, 1e5, 1e6])
+def test_a_nearest_point_that_is_far_away(width):
+    wedge = [AffineInequality([[0.0, -1.0]], [-1.0]), AffineInequality([[-1 / width, 1.0]], [0.0])]
+    at = Tangents(fa.Problem.from_agents([fa.Agent(None, None, side) for side in wedge]), np.zeros(2), 1.0)
+    point, theta = at.nearest
+    assert np.linalg.norm(point - [width, 1.0]) <= 1e-9 * width
+    assert theta is None and certificates.is_feasible(at)

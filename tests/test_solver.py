@@ -1483,3 +1483,13 @@ def test_a_warm_start_whose_weight_was_for_larger_costs():
     warm, cold = run.result(), fa.solve(after, network, rng=0)
     assert warm.success and warm.epochs <= 0.5 * cold.epochs
     assert warm.fun == pytest.approx(fa.solve_centralized(after).fun, rel=1e-5)
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-16, 1e-15])
+def test_coordinates_of_rounding_have_no_unit(rounding):
+    """They would make L1's weights huge there, and any residual look small."""
+    A = [[1.0, rounding, 0.0, 0.0], [0.0, 1.0, 0.0, -rounding]]
+    problem = fa.Problem.from_agents([fa.Agent(fa.objectives.LeastSquares(A, [3.0, -2.0]), fa.regularizers.L1(0.1))])
+    result = fa.solve(problem, path(1), rng=0)
+    assert result.success
+    np.testing.assert_allclose(result.x, [2.9, -1.9, 0.0, 0.0], atol=1e-6)

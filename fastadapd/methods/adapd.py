@@ -295,7 +295,7 @@ class _AdaptiveRun(_ADAPDRun):
         # a warm start moves little, which tells nothing of the weight: judge it as if it had begun at 0
         cold = start.lambda_ is None and start.theta is None
         self._x_start = start.x.copy() if cold and start.x.any() else np.zeros(start.x.shape)
-        if not cold and start.x.any() and self._hurries:
+        if start.lambda_ is not None and start.x.any() and self._hurries:
             self._weight = rule.weight_of(self._weight, start.x, self._ask(start.x), self.force(), self.state.theta)
             self.steps = rule.steps(self._weight)
         # at which share of the distance to begin anew; 0: no more looks
