@@ -101,8 +101,7 @@ class ADAPD(Method):
     last. It is the root mean square of the distances to the agents' unconstrained optima, where their costs have a
     condition number below 100 and slopes tell it, and to the boundaries of their inequalities. Multipliers and a
     weight from a long way would mislead the run; for the same reason X_0 of the weight's rule becomes the mean at the
-    look with which such a run ends looking. Looks are sums over all agents, too. Where multipliers are given, one look
-    after 10 epochs drops them if they have led ten times as far from what the agents want, and begins again from x0.
+    look with which such a run ends looking. Looks are sums over all agents, too.
 
     With adaptive steps, parts of costs that are far more curved than those of the others, but not in all directions,
     are put as equations that give way, whose multipliers do their work (`fastadapd.stiffness`); results show nothing of
@@ -375,7 +374,7 @@ class _AdaptiveRun(_ADAPDRun):
         return True
 
     def _begin_anew(self, x: Floats) -> None:
-        """From x (n,), or copies (N, n), with multipliers 0 and the first weight."""
+        """From x (n,), with multipliers 0 and the first weight."""
         point = np.zeros_like(self._point)
         point[: self.state.x.size].reshape(self.state.x.shape)[:] = x
         self._replace(point)
@@ -389,7 +388,7 @@ class _AdaptiveRun(_ADAPDRun):
         self._balanced = False
 
     def _wishes(self, x: Floats) -> tuple[Floats, Floats]:
-        """Sizes (N,) of the agents' gradients at x (n,), or at copies (N, n), and how far it is from what they want."""
+        """Sizes (N,) of the agents' gradients at x (n,), and how far it is from what they want."""
         found, lipschitz = self._ask(x), self._round_lipschitz
         away = np.divide(found.gradients, lipschitz, out=np.zeros_like(lipschitz), where=lipschitz > 0)
         return found.gradients.copy(), np.maximum(away, found.distances)
